@@ -1,0 +1,288 @@
+package wsguard
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/textproto"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/wsguard/wsguard/internal/jose"
+)
+
+// A Principal is who a connection belongs to. A user is Issuer and Subject
+// together. It is shared by whoever asks, and must not be changed.
+type Principal struct {
+	Subject string // required
+	Issuer  string
+	TokenID string // the token's jti, for logs and revocation
+
+	// Expires is when the connection ends with 3000 (token_expired). A
+	// verifier must set it; see [InsecureNoExpiry]. (R25)
+	Expires time.Time
+
+	Scopes []string
+	Claims map[string]any // as the verifier decoded them
+}
+
+// HasScope reports whether the principal holds a scope.
+func (p *Principal) HasScope(scope string) bool {
+	if p != nil {
+		for _, s := range p.Scopes {
+			if s == scope {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// A Verifier finds out whom a token belongs to. [NewJWT] makes one; any other
+// (an introspection endpoint, a session store) needs this one method. Several
+// goroutines call it at once, once for each handshake.
+//
+// An error refuses the handshake: a *Refusal as it is, any other with 401
+// (token_invalid). The error must not quote the token. A panic refuses too.
+type Verifier interface {
+	Verify(ctx context.Context, token string) (Principal, error)
+}
+
+// InsecureNoExpiry accepts principals without an expiry from a verifier. What
+// is lost: a connection outlives the session or token that it was opened with,
+// for as long as the client likes; add MaxLifetime.
+func InsecureNoExpiry(v Verifier) Verifier { return noExpiry{v} }
+
+type noExpiry struct{ Verifier }
+
+func (noExpiry) allowsNoExpiry() bool { return true }
+
+// A TokenSource says where in the handshake a token is. The explicit ones are
+// there because the client put them there on purpose; a cookie is sent by every
+// browser from every page.
+type TokenSource struct {
+	name   string
+	cookie bool
+	// take returns what is there, and removes it where it could leak.
+	take func(*session, *http.Request) []string
+}
+
+// FromAuthorization takes the token from "Authorization: Bearer <token>"
+// (RFC 6750), for clients that are not browsers. The scheme may be in any case.
+func FromAuthorization() TokenSource {
+	return TokenSource{name: "FromAuthorization", take: func(_ *session, r *http.Request) (found []string) {
+		for _, value := range r.Header["Authorization"] {
+			if scheme, token, _ := strings.Cut(value, " "); strings.EqualFold(scheme, "Bearer") {
+				found = append(found, strings.Trim(token, " "))
+			}
+		}
+		return found
+	}}
+}
+
+// FromHeader takes the token from a header of its own. The header's whole value
+// is the token.
+func FromHeader(name string) TokenSource {
+	if name == "" {
+		panic(`wsguard: FromHeader: the name is empty: write FromHeader("X-Token")`)
+	}
+	return TokenSource{name: "FromHeader", take: func(_ *session, r *http.Request) []string {
+		return r.Header[textproto.CanonicalMIMEHeaderKey(name)]
+	}}
+}
+
+// FromSubprotocol takes the token from an entry "<prefix>.<token>" of
+// Sec-WebSocket-Protocol. It is the way for browsers that leaves no trace in
+// URLs and logs:
+//
+//	new WebSocket(url, ["chat.v1", "bearer." + token])
+//
+// The entry is removed before anything inside the chain sees it, so that the
+// real subprotocol is negotiated and the token never echoed; offer a real one
+// beside it, because browsers fail a connection whose offer is not answered.
+func FromSubprotocol(prefix string) TokenSource {
+	if prefix == "" || strings.ContainsAny(prefix, ", \t") {
+		panic(fmt.Sprintf(`wsguard: FromSubprotocol: prefix %q is no token of RFC 9110: write FromSubprotocol("bearer")`, prefix))
+	}
+	const header = "Sec-Websocket-Protocol"
+	return TokenSource{name: "FromSubprotocol", take: func(_ *session, r *http.Request) (found []string) {
+		var rest []string
+		for _, line := range r.Header[header] {
+			for entry := range strings.SplitSeq(line, ",") {
+				entry = strings.Trim(entry, " \t")
+				if token, ok := strings.CutPrefix(entry, prefix+"."); ok {
+					found = append(found, token)
+				} else if entry != "" {
+					rest = append(rest, entry)
+				}
+			}
+		}
+		if len(rest) > 0 {
+			r.Header[header] = []string{strings.Join(rest, ", ")}
+		} else {
+			delete(r.Header, header)
+		}
+		return found
+	}}
+}
+
+// FromQuery takes the token from a query parameter, and removes it from the
+// request before anything inside the chain sees it. Prefer FromSubprotocol:
+// URLs end up in the logs of proxies, in browser histories and in Referer
+// headers. Where it must be, mount [RedactQuery] outside of the access log.
+// (R14)
+func FromQuery(name string) TokenSource {
+	if name == "" {
+		panic(`wsguard: FromQuery: the name is empty: write FromQuery("token")`)
+	}
+	return TokenSource{name: "FromQuery", take: func(s *session, r *http.Request) []string {
+		return append(s.redacted[name], takeQuery(r, name)...)
+	}}
+}
+
+// FromCookie takes the token from a cookie. It counts only where no explicit
+// source has a token, and needs an origin check before it: a browser sends the
+// cookie from whatever page opens the connection. Set it Secure, HttpOnly and
+// SameSite. (R09)
+func FromCookie(name string) TokenSource {
+	if name == "" {
+		panic(`wsguard: FromCookie: the name is empty: write FromCookie("session")`)
+	}
+	return TokenSource{name: "FromCookie", cookie: true, take: func(_ *session, r *http.Request) (found []string) {
+		for _, c := range r.CookiesNamed(name) {
+			found = append(found, c.Value)
+		}
+		return found
+	}}
+}
+
+// Authenticate admits a handshake only with a token for which the verifier
+// vouches. Of the explicit sources exactly one may have a token, once: none is
+// 401 (token_missing, unless a cookie source has one), two are 400
+// (token_ambiguous). An invalid token is 401 and never falls back to another
+// source. The principal must have a subject and an expiry
+// (principal_incomplete) that has not passed (token_expired); when it passes,
+// the connection ends with 3000. (R10, R25)
+func Authenticate(verifier Verifier, source TokenSource, more ...TokenSource) func(http.Handler) http.Handler {
+	const name = "Authenticate"
+	if verifier == nil {
+		panic("wsguard: Authenticate: the verifier is nil: write what NewJWT returned, or a Verifier of your own")
+	}
+	ru := rule{name: name, provides: factPrincipal}
+	sources := append([]TokenSource{source}, more...)
+	for i, src := range sources {
+		if src.take == nil {
+			panic(fmt.Sprintf(`wsguard: Authenticate: source %d is empty: write FromSubprotocol("bearer") or another From…`, i+1))
+		}
+		if src.cookie {
+			ru.needs |= factOrigin
+		}
+	}
+	unlimited, _ := verifier.(interface{ allowsNoExpiry() bool })
+	mayLast := unlimited != nil && unlimited.allowsNoExpiry()
+	return safeguard(ru, func(s *session, r *http.Request) *Refusal {
+		token, reason := findToken(s, r, sources)
+		if reason != "" {
+			return refuse(name, reason, nil)
+		}
+		s.tokenFP = jose.Fingerprint(token)
+		p, err := verifier.Verify(r.Context(), token)
+		if err != nil {
+			return tokenRefusal(name, token, err)
+		}
+		switch {
+		case p.Subject == "":
+			return refuse(name, "principal_incomplete", errors.New("the verifier returned a principal without a subject"))
+		case p.Expires.IsZero() && !mayLast:
+			return refuse(name, "principal_incomplete",
+				errors.New("the verifier returned a principal without an expiry: set Principal.Expires, or wrap the verifier in InsecureNoExpiry"))
+		case !p.Expires.IsZero() && !p.Expires.After(time.Now()):
+			return refuse(name, "token_expired", nil)
+		}
+		s.principal = &p
+		return nil
+	})
+}
+
+// findToken returns the one token of a request, or the reason why there is
+// none. Every source is asked, so that each removes what must not go further.
+func findToken(s *session, r *http.Request, sources []TokenSource) (token, reason string) {
+	var explicit, cookies []string
+	for _, src := range sources {
+		found := src.take(s, r)
+		if src.cookie {
+			cookies = append(cookies, found...)
+		} else {
+			explicit = append(explicit, found...)
+		}
+	}
+	if len(explicit) == 0 {
+		explicit = cookies
+	}
+	switch len(explicit) {
+	case 0:
+		return "", "token_missing"
+	case 1:
+		return explicit[0], ""
+	}
+	return "", "token_ambiguous"
+}
+
+// tokenRefusal makes the refusal for a verifier's error.
+func tokenRefusal(name, token string, err error) *Refusal {
+	var r *Refusal
+	if errors.As(err, &r) {
+		return r
+	}
+	if token != "" && strings.Contains(err.Error(), token) {
+		err = errors.New("the verifier's error is left out, because it quotes the token")
+	}
+	return refuse(name, "token_invalid", err)
+}
+
+// RedactQuery takes query parameters out of the request and keeps them for
+// FromQuery. Mount it outside of access logs and tracing, which write down the
+// URL. It refuses nothing, and lets requests that are no upgrade pass. (R14)
+func RedactQuery(names ...string) func(http.Handler) http.Handler {
+	if len(names) == 0 {
+		panic(`wsguard: RedactQuery: no parameter is named: write RedactQuery("token")`)
+	}
+	return safeguard(rule{name: "RedactQuery", passive: true}, func(s *session, r *http.Request) *Refusal {
+		for _, name := range names {
+			if found := takeQuery(r, name); found != nil {
+				if s.redacted == nil {
+					s.redacted = make(url.Values)
+				}
+				s.redacted[name] = append(s.redacted[name], found...)
+			}
+		}
+		return nil
+	})
+}
+
+// takeQuery removes a parameter from everywhere in the request, and returns
+// its values. The rest of the query stays as it was written.
+func takeQuery(r *http.Request, name string) (found []string) {
+	var rest []string
+	for pair := range strings.SplitSeq(r.URL.RawQuery, "&") {
+		key, value, _ := strings.Cut(pair, "=")
+		if k, err := url.QueryUnescape(key); err != nil || k != name {
+			rest = append(rest, pair)
+			continue
+		}
+		v, err := url.QueryUnescape(value)
+		if err != nil {
+			v = value // not a token, and refused as one
+		}
+		found = append(found, v)
+	}
+	if found == nil {
+		return nil
+	}
+	r.URL.RawQuery = strings.Join(rest, "&")
+	r.RequestURI = r.URL.RequestURI()
+	r.Form.Del(name)
+	return found
+}

@@ -1,0 +1,330 @@
+package wsguard
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/netip"
+	"sync"
+	"time"
+	"unicode/utf8"
+
+	"github.com/coder/websocket"
+
+	"github.com/wsguard/wsguard/internal/chanlock"
+	"github.com/wsguard/wsguard/internal/jsonscan"
+	"github.com/wsguard/wsguard/internal/wire"
+)
+
+// A Conn is a connection whose messages are guarded by the rules of its chain.
+//
+// One goroutine at a time may read; all other methods may be called by several
+// at once, also while one reads. Somebody should be reading for as long as the
+// connection lives: the answers to pings and close frames are found there.
+//
+// Every error of Read, Write and their JSON twins ends the connection, but for
+// those that say otherwise, and is a *Refusal where wsguard is the reason.
+type Conn struct {
+	s     *session
+	ws    *websocket.Conn
+	ctx   context.Context // of Handler; nil after Accept
+	reads watch
+	wmu   chanlock.Lock // one writer at a time watches its context
+	write watch
+	queue queue
+
+	strikes int // violations that were dropped or replied to
+}
+
+func newConn(s *session, ws *websocket.Conn, u Upgrader) *Conn {
+	c := &Conn{s: s, ws: ws, wmu: chanlock.New(), queue: queue{maxMessages: u.QueueMessages, maxBytes: u.QueueBytes}}
+	c.reads.c, c.write.c = c, c
+	if c.queue.maxMessages <= 0 {
+		c.queue.maxMessages = 64
+	}
+	if c.queue.maxBytes <= 0 {
+		c.queue.maxBytes = 1 << 20
+	}
+	return c
+}
+
+// serve runs the application on the connection until it returns.
+func (c *Conn) serve(base context.Context, serve func(context.Context, *Conn) error) {
+	ctx, cancel := context.WithCancelCause(base)
+	c.ctx = ctx
+	c.s.cancel.Store(&cancel)
+	defer cancel(nil)
+	select {
+	case <-c.s.conn.Done(): // before cancel was there to be called
+		cancel(c.gone(nil))
+	default:
+	}
+	stop := context.AfterFunc(base, func() {
+		c.s.end(refuse("Handler", "context_ended", errors.New("the context that Upgrader.Context returned has ended; it must not be derived from r.Context()")))
+	})
+	defer stop()
+	defer func() {
+		if p := recover(); p != nil {
+			r := panicked("serve", p)
+			c.s.violation(r, "close")
+			c.s.end(r)
+		}
+	}()
+	err := serve(ctx, c)
+	var refusal *Refusal
+	switch {
+	case err == nil:
+		_ = c.Close(websocket.StatusNormalClosure, "")
+	case errors.As(err, &refusal):
+		c.s.end(refusal)
+	case c.over():
+	default:
+		r := refuse("Handler", "internal_error", err)
+		c.s.violation(r, "close")
+		c.s.end(r)
+	}
+	c.s.conn.EndSilently()
+}
+
+// Read returns the next message that the rules accept: whole, at most
+// MaxMessageSize bytes, text in valid UTF-8. The bytes belong to the caller.
+// They are exactly those that were checked, or what SanitizeMessages made of
+// them.
+//
+// A message that a rule refuses is not returned. It ends the connection,
+// unless the rule's policy is to drop it or to reply.
+//
+// If ctx ends while Read waits, the connection ends.
+func (c *Conn) Read(ctx context.Context) (websocket.MessageType, []byte, error) {
+	for {
+		typ, data, err := c.next(ctx)
+		if err != nil || data != nil {
+			return typ, data, err
+		}
+	}
+}
+
+// next returns a message, an error, or neither if a message was dropped.
+func (c *Conn) next(ctx context.Context) (websocket.MessageType, []byte, error) {
+	if err := c.reads.begin(ctx); err != nil {
+		return 0, nil, err
+	}
+	defer c.reads.end()
+	// A context that can end would cost a dozen allocations a message here;
+	// watch does its work.
+	typ, r, err := c.ws.Reader(context.Background())
+	if err != nil {
+		return 0, nil, c.fail(err)
+	}
+	scratch := scratches.Get().(*[]byte)
+	defer func() {
+		if cap(*scratch) <= maxScratch {
+			scratches.Put(scratch)
+		}
+	}()
+	if *scratch, err = readAll(r, (*scratch)[:0]); err != nil {
+		return 0, nil, c.fail(err)
+	}
+	began := time.Now()
+	data, refusal := c.s.rules.check(ctx, c, typ, *scratch)
+	if refusal == nil {
+		c.s.conn.Touch()
+	}
+	if err := c.observeMessage(DirectionIn, typ, len(*scratch), refusal, began); err != nil {
+		return 0, nil, c.refused(refuse("Observe", "internal_error", err), "close")
+	}
+	if refusal == nil {
+		// One allocation of the right size, for the message that is handed out.
+		return typ, append(make([]byte, 0, len(data)), data...), nil
+	}
+	action := c.s.rules.policy.action(c, refusal)
+	if action == "close" {
+		return 0, nil, c.refused(refusal, action)
+	}
+	c.s.violation(refusal, action)
+	if action == "reply" && !c.TrySend(websocket.MessageText, c.s.rules.policy.reply(refusal)) {
+		return 0, nil, c.refused(refusal, "close")
+	}
+	return 0, nil, nil
+}
+
+// maxScratch is the largest buffer that is kept for other messages.
+const maxScratch = 64 << 10
+
+var scratches = sync.Pool{New: func() any { b := make([]byte, 0, 4<<10); return &b }}
+
+// readAll reads r to its end into b. The wire has bounded what comes.
+func readAll(r io.Reader, b []byte) ([]byte, error) {
+	for {
+		if len(b) == cap(b) {
+			b = append(b, 0)[:len(b)]
+		}
+		n, err := r.Read(b[len(b):cap(b)])
+		b = b[:len(b)+n]
+		if err == io.EOF {
+			return b, nil
+		}
+		if err != nil {
+			return b, err
+		}
+	}
+}
+
+func (c *Conn) observeMessage(d Direction, typ websocket.MessageType, size int, r *Refusal, began time.Time) error {
+	var first error
+	for _, o := range c.s.observers {
+		err := o.message(c.context(), MessageEvent{Conn: c.s.info, Direction: d, Type: typ, Size: size, Refusal: r, Took: time.Since(began)})
+		if first == nil {
+			first = err
+		}
+	}
+	return first
+}
+
+func (c *Conn) context() context.Context {
+	if c.ctx != nil {
+		return c.ctx
+	}
+	return context.Background()
+}
+
+// refused ends the connection for a refusal, and returns it.
+func (c *Conn) refused(r *Refusal, action string) error {
+	c.s.violation(r, action)
+	c.s.end(r)
+	return r
+}
+
+// fail ends the connection for an error of the library: each is terminal,
+// whatever the library thinks of it.
+func (c *Conn) fail(err error) error {
+	c.s.conn.EndSilently()
+	return c.gone(err)
+}
+
+// gone is why the connection is over: the refusal, or err.
+func (c *Conn) gone(err error) error {
+	if r := c.s.refusal.Load(); r != nil {
+		return r
+	}
+	return err
+}
+
+func (c *Conn) over() bool {
+	select {
+	case <-c.s.conn.Done():
+		return true
+	default:
+		return c.s.refusal.Load() != nil || c.s.conn.Ending()
+	}
+}
+
+// errNotText is for the caller of Write.
+var errNotText = errors.New("wsguard: text to be sent is not UTF-8: send it as websocket.MessageBinary")
+
+// Write sends a message and waits until the socket has taken it. A peer that
+// does not read for 10 seconds, or a ctx that ends meanwhile, ends the
+// connection. Text that is not UTF-8 is an error that leaves it open
+// (RFC 6455, section 8.1).
+func (c *Conn) Write(ctx context.Context, typ websocket.MessageType, data []byte) error {
+	if typ == websocket.MessageText && !utf8.Valid(data) {
+		return errNotText
+	}
+	began := time.Now()
+	c.wmu.Lock()
+	err := c.write.begin(ctx)
+	if err == nil {
+		err = c.ws.Write(context.Background(), typ, data)
+		c.write.end()
+	}
+	c.wmu.Unlock()
+	if err != nil {
+		return c.fail(err)
+	}
+	if err := c.observeMessage(DirectionOut, typ, len(data), nil, began); err != nil {
+		return c.refused(refuse("Observe", "internal_error", err), "close")
+	}
+	return nil
+}
+
+// TrySend queues a message and says at once whether it could: false means
+// that the connection is over, or that the peer reads so slowly that the queue
+// is full. What then happens is the caller's choice; Close with
+// StatusPolicyViolation and "slow reader" is the usual one. The bytes must not
+// be changed afterwards; one slice may be sent to any number of connections.
+func (c *Conn) TrySend(typ websocket.MessageType, data []byte) bool {
+	if typ == websocket.MessageText && !utf8.Valid(data) {
+		return false
+	}
+	return c.queue.put(c, typ, data)
+}
+
+// ReadJSON reads a message into v, which must be a pointer as for
+// json.Unmarshal. A message that is not text, not JSON, or does not fit v is
+// refused like one that violates a schema.
+func (c *Conn) ReadJSON(ctx context.Context, v any) error {
+	typ, data, err := c.Read(ctx)
+	if err != nil {
+		return err
+	}
+	if typ != websocket.MessageText {
+		return c.refused(refuse("ReadJSON", "not_json", nil), "close")
+	}
+	if c.s.rules.schema == nil {
+		if err := jsonscan.Scan(data, jsonscan.Default()); err != nil {
+			return c.refused(refuse("ReadJSON", "invalid_data", err), "close")
+		}
+	}
+	if err := json.Unmarshal(data, v); err != nil {
+		var invalid *json.InvalidUnmarshalError
+		if errors.As(err, &invalid) {
+			return fmt.Errorf("wsguard: ReadJSON: %w", err)
+		}
+		// The decoder's error quotes the message: the kind of it has to do.
+		return c.refused(refuse("ReadJSON", "invalid_data", fmt.Errorf("%T", err)), "close")
+	}
+	return nil
+}
+
+// WriteJSON sends v as a text message. A v that cannot be encoded is an error
+// that leaves the connection open.
+func (c *Conn) WriteJSON(ctx context.Context, v any) error {
+	data, err := json.Marshal(v)
+	if err != nil {
+		return fmt.Errorf("wsguard: WriteJSON: %w", err)
+	}
+	return c.Write(ctx, websocket.MessageText, data)
+}
+
+// Close ends the connection with a close frame, after what TrySend has queued,
+// and waits until the socket is closed: about two seconds at most, whatever
+// the peer does. The reason is cut to 123 bytes. A code that must not be sent
+// (RFC 6455, section 7.4) is an error, and 1011 is sent instead. Closing twice
+// is no error.
+func (c *Conn) Close(code websocket.StatusCode, reason string) error {
+	var err error
+	if code < 1000 || code > 4999 || !wire.ValidCloseCode(uint16(code)) {
+		err = fmt.Errorf("wsguard: close code %d must not be sent: use 1000, or one from 3000 to 4999", code)
+		code, reason = websocket.StatusInternalError, ""
+	}
+	c.queue.flush(c)
+	c.s.conn.End(wire.Cause{Code: uint16(code), Reason: reason})
+	<-c.s.conn.Done()
+	return err
+}
+
+// Principal returns who Authenticate found, or nil. It must not be changed.
+func (c *Conn) Principal() *Principal { return c.s.principal }
+
+// ClientIP returns the client's address: the socket's, or what TrustProxies
+// found behind proxies.
+func (c *Conn) ClientIP() netip.Addr { return c.s.client.Addr }
+
+// Subprotocol returns what was negotiated, or "".
+func (c *Conn) Subprotocol() string { return c.s.sub }
+
+// ID returns the random name of the connection that observers see as
+// ConnInfo.ID. It is not a secret.
+func (c *Conn) ID() string { return c.s.id }

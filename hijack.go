@@ -1,0 +1,178 @@
+package wsguard
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/wsguard/wsguard/internal/wire"
+)
+
+// writer is the http.ResponseWriter inside a chain. Libraries write 101 before
+// they hijack; it holds that back until the hijack has succeeded, so that one
+// that is refused ends in a real error response.
+type writer struct {
+	http.ResponseWriter
+	s         *session
+	status    int
+	switching bool // 101 is held back
+}
+
+// errUnclaimed is what a library gets for a hijack that would bypass rules.
+var errUnclaimed = errors.New("message rules are in the chain, but the handler reads the socket itself: " +
+	"use wsguard.Handler or wsguard.Accept, or leave LimitMessages, LimitBytes, ValidateMessages, SanitizeMessages and CheckMessages out")
+
+func (w *writer) WriteHeader(status int) {
+	switch {
+	case w.s.answered:
+	case status == http.StatusSwitchingProtocols:
+		w.switching = true
+	default:
+		w.status = status
+		w.ResponseWriter.WriteHeader(status)
+	}
+}
+
+func (w *writer) Write(p []byte) (int, error) {
+	if w.s.answered {
+		return len(p), nil
+	}
+	if w.status == 0 {
+		w.status = http.StatusOK
+	}
+	return w.ResponseWriter.Write(p)
+}
+
+// WriteHeaderNow is gin's way to send the header.
+func (w *writer) WriteHeaderNow() {
+	if w.s.answered || w.switching {
+		return
+	}
+	writeHeaderNow(w.ResponseWriter)
+}
+
+func writeHeaderNow(w http.ResponseWriter) {
+	if gin, ok := w.(interface{ WriteHeaderNow() }); ok {
+		gin.WriteHeaderNow()
+	}
+}
+
+func (w *writer) Flush() { _ = w.FlushError() }
+
+func (w *writer) FlushError() error {
+	if w.s.answered || w.switching {
+		return nil
+	}
+	return http.NewResponseController(w.ResponseWriter).Flush()
+}
+
+// Unwrap serves http.ResponseController.
+func (w *writer) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// Hijack hands out the guarded connection, with what the session enforces on
+// it, to whatever library asks.
+func (w *writer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	s := w.s
+	if s.answered || s.hijacked {
+		return nil, nil, http.ErrHijacked
+	}
+	if s.rules.any() && !s.claimed {
+		return w.fail(refuse("Chain", "rules_unclaimed", errUnclaimed))
+	}
+	under := hijacker(w.ResponseWriter)
+	if under == nil {
+		return w.fail(refuse("Handler", "not_hijackable", fmt.Errorf("%T is no http.Hijacker: a middleware outside hides it, or the request is HTTP/2", w.ResponseWriter)))
+	}
+	if w.switching {
+		w.ResponseWriter.WriteHeader(http.StatusSwitchingProtocols)
+		writeHeaderNow(w.ResponseWriter)
+	}
+	nc, brw, err := under.Hijack()
+	if err != nil {
+		return w.fail(refuse("Handler", "not_hijackable", err))
+	}
+	// Some clients send before they have read the response. The server's own
+	// buffers are let go.
+	head, _ := brw.Reader.Peek(brw.Reader.Buffered())
+	s.hijacked, s.answered = true, true
+	return s.upgrade(nc, append([]byte(nil), head...), w.switching)
+}
+
+// fail answers a hijack that is refused, past any writer of the library's.
+func (w *writer) fail(r *Refusal) (net.Conn, *bufio.ReadWriter, error) {
+	for _, name := range []string{"Upgrade", "Sec-WebSocket-Accept", "Sec-WebSocket-Protocol"} {
+		w.Header().Del(name)
+	}
+	w.s.refuse(w.ResponseWriter, r)
+	return nil, nil, r
+}
+
+func hijacker(w http.ResponseWriter) http.Hijacker {
+	for {
+		if h, ok := w.(http.Hijacker); ok {
+			return h
+		}
+		u, ok := w.(interface{ Unwrap() http.ResponseWriter })
+		if !ok {
+			return nil
+		}
+		w = u.Unwrap()
+	}
+}
+
+// upgrade puts the wire under the connection.
+func (s *session) upgrade(nc net.Conn, head []byte, responseSent bool) (net.Conn, *bufio.ReadWriter, error) {
+	if p := s.principal; p != nil && !p.Expires.IsZero() {
+		s.times.Expiry = s.limit(max(1, time.Until(p.Expires)), "Authenticate", "token_expired")
+	}
+	s.applyCodes()
+	info := s.connInfo()
+	s.info = &info
+	ready := make(chan struct{})
+	s.conn = wire.New(nc, wire.Config{
+		Head:          head,
+		ResponseSent:  responseSent,
+		MaxMessage:    s.maxBytes,
+		Times:         s.times,
+		CountMessages: !s.claimed,
+		Refuse:        s.refuseFrame,
+		Ending:        func(c wire.Cause) { <-ready; s.ending(c) },
+		Closed:        func(r wire.Report) { <-ready; s.closed(r) },
+	})
+	err := s.observeHandshake(nil) // before anything else that is told of this connection
+	close(ready)
+	if err != nil {
+		s.end(refuse("Observe", "internal_error", err))
+	}
+	const small = 1 << 10
+	return s.conn, bufio.NewReadWriter(bufio.NewReaderSize(s.conn, small), bufio.NewWriterSize(s.conn, small)), nil
+}
+
+// refuseFrame translates what the wire found in a frame's header.
+func (s *session) refuseFrame(err error) wire.Cause {
+	name, reason := "Handler", "protocol_error"
+	if errors.Is(err, wire.TooLong) {
+		name, reason = "MaxMessageSize", "message_too_big"
+	}
+	r := refuse(name, reason, err)
+	if code, ok := s.codes[reason]; ok {
+		r.CloseCode = code
+	}
+	s.violation(r, "close")
+	return s.cause(r)
+}
+
+// applyCodes changes the close codes of the limits on time.
+func (s *session) applyCodes() {
+	t := &s.times
+	for _, l := range []*wire.Limit{&t.Pong, &t.Idle, &t.Lifetime, &t.Expiry, &t.Message, &t.Stall} {
+		if r, ok := l.Cause.Err.(*Refusal); ok {
+			if code, ok := s.codes[r.Reason]; ok {
+				r.CloseCode, l.Cause.Code = code, uint16(code)
+			}
+		}
+	}
+}

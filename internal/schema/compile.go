@@ -1,0 +1,145 @@
+package schema
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/santhosh-tekuri/jsonschema/v5"
+
+	"github.com/wsguard/wsguard/internal/jsonscan"
+)
+
+// sourceLimits is for schemas, which their authors write: wide enough for any,
+// and without numbers that v5 drops silently.
+var sourceLimits = jsonscan.Limits{
+	Depth:        256,
+	StringLength: 1 << 20,
+	Items:        1 << 16,
+	Members:      1 << 16,
+	Nodes:        1 << 20,
+}
+
+// base is the location of a schema without $id, to which relative references
+// are resolved.
+const base = "mem:///schema"
+
+// Compile compiles a schema. A $ref leads to places in src and in docs, whose
+// names are the URIs by which $ref names them, relative ones to the $id of src;
+// nothing is ever loaded. Without $schema, src is of draft 2020-12, and a
+// document of the draft of src. Formats are asserted in every draft;
+// contentEncoding and contentMediaType only in draft 7.
+//
+// Compile refuses what would not be enforced: keywords and formats that are
+// unknown to the draft (unless they begin with x-), keywords that the draft
+// ignores beside $ref, numbers beyond the limits of jsonscan, metaschemas of
+// one's own, $dynamicRef and $recursiveRef. It also refuses the format regex
+// and references without end, as checking them is not bounded, and member
+// names in one object that differ in case alone, as [Schema.Scan] does.
+//
+// The error joins all problems. It quotes the schema, never a message.
+func Compile(src []byte, docs map[string][]byte) (*Schema, error) {
+	root, err := parse(src)
+	if err != nil {
+		return nil, err
+	}
+	s := sources{draft: draftOf(root, 2020), texts: map[string][]byte{}}
+	s.add(base, src, root)
+	at, err := url.Parse(base)
+	if err != nil {
+		return nil, err
+	}
+	if m, ok := root.(map[string]any); ok {
+		id, _ := m["$id"].(string)
+		if at, err = at.Parse(id); err != nil {
+			return nil, fmt.Errorf("#/$id: %w", err)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(docs)) {
+		doc, err := parse(docs[name])
+		uri, uriErr := at.Parse(name)
+		if uriErr == nil && uri.Fragment != "" {
+			uriErr = errors.New("a name has no fragment")
+		}
+		if err = errors.Join(err, uriErr); err != nil {
+			s.problems = append(s.problems, fmt.Errorf("document %q: %w", name, err))
+			continue
+		}
+		s.add(uri.String(), docs[name], doc)
+	}
+	if err := errors.Join(s.problems...); err != nil {
+		return nil, err
+	}
+	compiled, err := s.compile()
+	if err != nil {
+		return nil, err
+	}
+	bounds, names, err := prepare(compiled)
+	if err != nil {
+		return nil, err
+	}
+	schema := &Schema{compiled: compiled, bounds: bounds, names: names}
+	return schema.WithLimits(jsonscan.Limits{}), nil
+}
+
+func parse(src []byte) (v any, err error) {
+	if err := jsonscan.Scan(src, sourceLimits); err != nil {
+		return nil, err
+	}
+	decoder := json.NewDecoder(bytes.NewReader(src))
+	decoder.UseNumber()
+	err = decoder.Decode(&v)
+	return v, err
+}
+
+// sources are the texts that a schema is compiled from, by URI.
+type sources struct {
+	draft    int // of those that declare none
+	texts    map[string][]byte
+	problems []error
+}
+
+func (s *sources) add(uri string, text []byte, doc any) {
+	r := review{draft: draftOf(doc, s.draft)}
+	place := strings.TrimPrefix(uri, base) + "#"
+	if r.draft == 0 {
+		r.note(place+"/$schema", "not one of the drafts 4, 6, 7, 2019-09 and 2020-12")
+	} else {
+		r.schema(place, doc)
+	}
+	if _, taken := s.texts[uri]; taken {
+		r.note(uri, "more than one schema of this name")
+	}
+	s.texts[uri] = text
+	s.problems = append(s.problems, r.problems...)
+}
+
+// compile lets v5 compile the sources, and turns its panics into errors.
+func (s *sources) compile() (compiled *jsonschema.Schema, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("schema cannot be compiled: %v", r)
+		}
+	}()
+	c := jsonschema.NewCompiler()
+	c.Draft = drafts[s.draft]
+	c.AssertFormat = true
+	c.LoadURL = func(uri string) (io.ReadCloser, error) {
+		return nil, fmt.Errorf("%s is not among the documents given", uri)
+	}
+	for uri, text := range s.texts {
+		if err := c.AddResource(uri, bytes.NewReader(text)); err != nil {
+			return nil, err
+		}
+	}
+	if compiled, err = c.Compile(base); err != nil {
+		return nil, errors.New(err.Error()) // keeps v5's types behind the wall
+	}
+	return compiled, nil
+}

@@ -1,0 +1,366 @@
+// Package wire is the net.Conn that a guarded WebSocket connection runs on,
+// whatever library speaks the protocol above it.
+//
+// It follows the frame headers of both directions as bytes pass, so that it
+// knows where a message begins and ends without looking into it. From that it
+// bounds time (silence, idleness, lifetime, slow messages, stalled writes),
+// refuses broken framing, and ends a connection in bounded time with the
+// right close frame, between two frames or not at all.
+package wire
+
+import (
+	"errors"
+	"io"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/wsguard/wsguard/internal/chanlock"
+)
+
+// A Cause says why this side ends a connection.
+type Cause struct {
+	Code   uint16 // close code for the peer; 0 sends no close frame
+	Reason string // close reason for the peer
+	Err    error  // what reads and writes return from then on
+}
+
+// An Initiator is who ended a connection.
+type Initiator uint8
+
+// The initiators.
+const (
+	Network Initiator = iota // the stream broke without a close frame
+	Peer
+	Server
+)
+
+// A Report is what is known of a connection when its socket is closed.
+type Report struct {
+	Code      uint16 // close code; 1006 where there was none
+	Initiator Initiator
+	Cause     *Cause // nil unless End was called
+	Counts
+}
+
+// Counts are totals of a connection. Messages are data messages; bytes are
+// counted as they pass, headers and control frames included.
+type Counts struct {
+	MessagesIn, MessagesOut, BytesIn, BytesOut int64
+}
+
+// A Config is what a connection enforces, and whom it tells.
+type Config struct {
+	Head         []byte // bytes of the peer that came with the handshake
+	ResponseSent bool   // the 101 was sent by somebody else; otherwise the first bytes written are it
+	MaxMessage   int64  // bytes that a message may declare; 0 is any number
+	Times        Times
+
+	// CountMessages makes each incoming data message reset the idle limit.
+	// Without it, Touch does.
+	CountMessages bool
+
+	Refuse func(error) Cause // translates a Violation; called at most once
+	Ending func(Cause)       // called at most once, when End has decided
+	Closed func(Report)      // called exactly once, when the socket is closed
+}
+
+// A Conn is a guarded stream. Its methods may be called concurrently.
+type Conn struct {
+	under net.Conn
+	cfg   Config
+	clock clock
+	done  chan struct{}
+
+	readMu   chanlock.Lock // one reader at a time: the library, prefetch or the drain
+	head     []byte        // bytes received and not yet handed out
+	in       parser
+	inBroken bool  // in has found a violation and cannot go on
+	waited   int64 // time that the unfinished message has been waited for
+
+	writeMu    chanlock.Lock
+	out        outgoing
+	pingOwed   bool          // a ping waits for the frame in progress to end
+	closeOwed  []byte        // so does a close frame
+	closeTried chan struct{} // closed when the close frame was written or cannot be
+
+	mu       sync.Mutex // guards ending, and the deadlines against it
+	cause    *Cause
+	ending   atomic.Bool
+	killed   atomic.Bool
+	broken   atomic.Bool   // the stream ended without a close frame
+	peerCode atomic.Uint32 // code of the peer's close frame
+	sentCode atomic.Uint32 // code of the close frame that the library sent
+	first    atomic.Uint32 // the Initiator of the first of these two
+
+	messagesIn, messagesOut, bytesIn, bytesOut atomic.Int64
+}
+
+// New takes over a hijacked connection. Its timer runs from now on.
+func New(under net.Conn, cfg Config) *Conn {
+	c := &Conn{
+		under:   under,
+		cfg:     cfg,
+		readMu:  chanlock.New(),
+		writeMu: chanlock.New(),
+		done:    make(chan struct{}),
+		head:    cfg.Head,
+		in:      parser{masked: true, max: cfg.MaxMessage},
+		out:     outgoing{inResponse: !cfg.ResponseSent},
+	}
+	c.cfg.Head = nil
+	c.bytesIn.Store(int64(len(c.head)))
+	c.clock.start(c)
+	return c
+}
+
+// Done is closed when the socket is.
+func (c *Conn) Done() <-chan struct{} { return c.done }
+
+// Counts returns what has passed so far.
+func (c *Conn) Counts() Counts {
+	return Counts{
+		MessagesIn: c.messagesIn.Load(), MessagesOut: c.messagesOut.Load(),
+		BytesIn: c.bytesIn.Load(), BytesOut: c.bytesOut.Load(),
+	}
+}
+
+// Read hands out bytes whose frame headers have been judged. Bytes that came
+// with the handshake come first.
+func (c *Conn) Read(p []byte) (int, error) {
+	if len(p) == 0 {
+		return 0, nil
+	}
+	c.readMu.Lock()
+	defer c.readMu.Unlock()
+	if c.ending.Load() || c.killed.Load() {
+		return 0, c.endError()
+	}
+	var n int
+	if len(c.head) > 0 {
+		n = copy(p, c.head)
+		if c.head = c.head[n:]; len(c.head) == 0 {
+			c.head = nil
+		}
+	} else {
+		var err error
+		if n, err = c.receive(p); n == 0 {
+			return 0, c.readError(err)
+		}
+	}
+	good, err := c.judge(p[:n])
+	if err != nil {
+		c.End(c.cfg.Refuse(err))
+		if good == 0 {
+			return 0, c.endError()
+		}
+	}
+	return good, nil
+}
+
+// receive reads from the socket and keeps the time of it. It needs readMu.
+func (c *Conn) receive(p []byte) (int, error) {
+	began, unfinished := c.clock.now(), c.in.unfinished()
+	c.clock.waiting(began, unfinished, c.in.total, c.waited)
+	n, err := c.under.Read(p)
+	now := c.clock.now()
+	c.clock.received(now, n)
+	if unfinished {
+		c.waited += now - began
+	}
+	c.bytesIn.Add(int64(n))
+	if err != nil && !isTimeout(err) && c.peerCode.Load() == 0 {
+		// Without a close frame nothing is left to be said. After one, the
+		// library still answers it, and the clock bounds that.
+		c.broken.Store(true)
+		if n == 0 && !c.ending.Load() {
+			c.kill()
+		}
+	}
+	return n, err
+}
+
+// judge follows the headers in b. On an error, b is good up to the frame that
+// breaks the rule.
+func (c *Conn) judge(b []byte) (good int, _ error) {
+	at := 0
+	for {
+		n, ev, err := c.in.next(b[at:])
+		at += n
+		if err != nil {
+			c.inBroken = true
+			return good, err
+		}
+		switch ev {
+		case nothing:
+			return at, nil
+		case header:
+			continue
+		case message:
+			c.messagesIn.Add(1)
+			if c.cfg.CountMessages {
+				c.Touch()
+			}
+		case frame:
+			if c.in.op == opClose {
+				c.closing(Peer, c.in.closeCode())
+			}
+		}
+		if !c.in.open {
+			c.waited = 0
+		}
+		good = at
+	}
+}
+
+// closing notes a close frame, and bounds what comes after it.
+func (c *Conn) closing(by Initiator, code uint16) {
+	c.first.CompareAndSwap(uint32(Network), uint32(by))
+	if by == Peer {
+		c.peerCode.Store(uint32(code))
+	} else {
+		c.sentCode.Store(uint32(code))
+	}
+	c.clock.endBy(closeTimeout)
+}
+
+// prefetch reads on behalf of an application that is not reading, so that
+// the peer's silence can be told from the application's.
+func (c *Conn) prefetch() {
+	if !c.readMu.TryLock() {
+		return
+	}
+	defer c.readMu.Unlock()
+	if len(c.head) > 0 || c.ending.Load() || c.killed.Load() {
+		return
+	}
+	buf := make([]byte, 512)
+	if n, _ := c.receive(buf); n > 0 {
+		c.head = buf[:n]
+	}
+}
+
+// Touch says that a message was accepted: it resets the idle limit.
+func (c *Conn) Touch() { c.clock.lastMessage.Store(c.clock.now()) }
+
+// Write passes the library's bytes on, and follows their frames. Once the
+// connection is ending, only the frame in progress is let through.
+func (c *Conn) Write(p []byte) (int, error) {
+	c.writeMu.Lock()
+	defer c.writeMu.Unlock()
+	if c.killed.Load() {
+		return 0, c.endError()
+	}
+	if c.ending.Load() {
+		n := c.out.restOfFrame(p)
+		if n > 0 {
+			if _, err := c.send(p[:n]); err != nil {
+				return 0, c.endError()
+			}
+		}
+		c.sendOwed()
+		if n == len(p) {
+			return n, nil
+		}
+		return n, c.endError()
+	}
+	n, err := c.send(p)
+	for _, code := range c.out.follow(p[:n], &c.messagesOut) {
+		c.closing(Server, code)
+	}
+	if err != nil {
+		c.out.lost = true
+		return n, err
+	}
+	c.sendOwed()
+	return n, nil
+}
+
+// send writes to the socket under the stall limit. It needs writeMu.
+func (c *Conn) send(p []byte) (int, error) {
+	c.clock.sending()
+	n, err := c.under.Write(p)
+	c.clock.sent()
+	c.bytesOut.Add(int64(n))
+	return n, err
+}
+
+// sendOwed writes the control frames that waited for a frame to end. It
+// needs writeMu.
+func (c *Conn) sendOwed() {
+	if !c.out.between() {
+		return
+	}
+	if c.pingOwed && !c.ending.Load() {
+		c.pingOwed = false
+		_, _ = c.send(control(nil, opPing, nil))
+	}
+	if c.closeOwed != nil {
+		_, _ = c.send(control(nil, opClose, c.closeOwed))
+		c.closeOwed = nil
+		close(c.closeTried)
+	}
+}
+
+// ping writes a ping between two frames. It is called on a goroutine of its
+// own, because a write may block.
+func (c *Conn) ping() {
+	c.writeMu.Lock()
+	defer c.writeMu.Unlock()
+	if c.ending.Load() || c.killed.Load() || c.sentCode.Load() != 0 {
+		return
+	}
+	c.pingOwed = true
+	c.sendOwed()
+}
+
+// LocalAddr returns the socket's address here.
+func (c *Conn) LocalAddr() net.Addr { return c.under.LocalAddr() }
+
+// RemoteAddr returns the socket's address there.
+func (c *Conn) RemoteAddr() net.Addr { return c.under.RemoteAddr() }
+
+// SetDeadline sets the library's deadlines. They come on top of the limits
+// here, which no library can move.
+func (c *Conn) SetDeadline(t time.Time) error { return c.deadline(c.under.SetDeadline, t) }
+
+// SetReadDeadline is SetDeadline for reads.
+func (c *Conn) SetReadDeadline(t time.Time) error { return c.deadline(c.under.SetReadDeadline, t) }
+
+// SetWriteDeadline is SetDeadline for writes.
+func (c *Conn) SetWriteDeadline(t time.Time) error { return c.deadline(c.under.SetWriteDeadline, t) }
+
+func (c *Conn) deadline(set func(time.Time) error, t time.Time) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.ending.Load() {
+		return nil // the drain owns them now
+	}
+	return set(t)
+}
+
+// endError is what reads and writes return once the connection is over.
+func (c *Conn) endError() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.cause != nil && c.cause.Err != nil {
+		return c.cause.Err
+	}
+	return net.ErrClosed
+}
+
+func (c *Conn) readError(err error) error {
+	if c.ending.Load() {
+		return c.endError()
+	}
+	if err == nil {
+		return io.ErrNoProgress
+	}
+	return err
+}
+
+func isTimeout(err error) bool {
+	var t interface{ Timeout() bool }
+	return errors.As(err, &t) && t.Timeout()
+}

@@ -1,0 +1,88 @@
+package wire
+
+import (
+	"bytes"
+	"sync/atomic"
+)
+
+// maxResponse bounds the HTTP response head that a library writes itself.
+const maxResponse = 16 << 10
+
+// outgoing follows what the library writes: at first, unless it was sent
+// before, an HTTP response, then frames. What it cannot follow it marks lost,
+// and nothing is ever put between bytes that are.
+type outgoing struct {
+	inResponse bool
+	status     []byte // first bytes of the response: "HTTP/1.1 101"
+	tail       uint32 // last four bytes, to find the empty line
+	length     int
+	lost       bool
+	frames     parser
+}
+
+// between reports whether a control frame may be written now.
+func (o *outgoing) between() bool { return !o.lost && !o.inResponse && o.frames.between() }
+
+// follow takes note of p, counts its messages, and returns the codes of the
+// close frames in it.
+func (o *outgoing) follow(p []byte, messages *atomic.Int64) (closes []uint16) {
+	p = o.skipResponse(p)
+	for !o.lost && !o.inResponse {
+		n, ev, err := o.frames.next(p)
+		p = p[n:]
+		switch {
+		case err != nil:
+			o.lost = true
+		case ev == nothing:
+			return closes
+		case ev == message:
+			messages.Add(1)
+		case ev == frame && o.frames.op == opClose:
+			closes = append(closes, o.frames.closeCode())
+		}
+	}
+	return closes
+}
+
+// restOfFrame takes note of the bytes of p that end the frame in progress,
+// and returns how many they are: 0 between two frames.
+func (o *outgoing) restOfFrame(p []byte) (n int) {
+	for !o.lost && !o.inResponse && !o.frames.between() {
+		k, ev, err := o.frames.next(p[n:])
+		n += k
+		if err != nil {
+			o.lost = true
+		}
+		if ev == nothing {
+			break
+		}
+	}
+	return n
+}
+
+// skipResponse passes over the head of the HTTP response. Unless it is a 101,
+// what follows are no frames.
+func (o *outgoing) skipResponse(p []byte) []byte {
+	const prefix = len("HTTP/1.1 101")
+	for i, b := range p {
+		if !o.inResponse || o.lost {
+			return p[i:]
+		}
+		if len(o.status) < prefix {
+			o.status = append(o.status, b)
+		}
+		o.tail = o.tail<<8 | uint32(b)
+		o.length++
+		if o.tail == 0x0D0A0D0A { // an empty line
+			o.inResponse = false
+			o.lost = !bytes.HasSuffix(o.status, []byte(" 101"))
+			o.status = nil
+		} else if o.length > maxResponse {
+			o.lost = true
+		}
+	}
+	if o.inResponse {
+		return nil
+	}
+	return p[len(p):]
+}

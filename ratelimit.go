@@ -1,0 +1,282 @@
+package wsguard
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"github.com/wsguard/wsguard/internal/clientip"
+	"github.com/wsguard/wsguard/internal/limit"
+)
+
+// A Key says what a limit counts by. It is an argument of every limit, so that
+// each says on purpose whom it limits.
+type Key struct {
+	name  string
+	needs fact
+	// of returns the keys of a request, the narrow one first; a wide one is
+	// allowed wideFactor times as much.
+	of func(*session, *http.Request) ([]limit.Key, error)
+}
+
+// wideFactor is how many times the limit of an IPv6 /64 its /48 may use.
+const wideFactor = 32
+
+// Tables of keys are bounded. A slot lives as long as a connection, which
+// costs far more; a bucket costs about 400 bytes. (architecture: new keys
+// share one strict entry at the bound.)
+const (
+	maxSlotKeys   = 1 << 20
+	maxBucketKeys = 1 << 17
+)
+
+var (
+	// Everyone counts all clients together.
+	Everyone = Key{name: "Everyone", of: func(*session, *http.Request) ([]limit.Key, error) {
+		return []limit.Key{limit.Everyone}, nil
+	}}
+
+	// PerIP counts by the client's address: IPv4 by address, IPv6 by /64, and
+	// by /48 with 32 times the limit. The address is the socket's, unless
+	// TrustProxies stands before. (R52)
+	PerIP = Key{name: "PerIP", of: perIP}
+
+	// PerUser counts by issuer and subject together. It needs Authenticate
+	// before it.
+	PerUser = Key{name: "PerUser", needs: factPrincipal, of: func(s *session, _ *http.Request) ([]limit.Key, error) {
+		return []limit.Key{limit.UserKey(s.principal.Issuer, s.principal.Subject)}, nil
+	}}
+
+	// PerConn counts each connection by itself. It is for messages and bytes.
+	PerConn = Key{name: "PerConn"}
+)
+
+func perIP(s *session, _ *http.Request) ([]limit.Key, error) {
+	c, err := s.locate()
+	if err != nil {
+		return nil, err
+	}
+	narrow, wide := clientip.Keys(c.Addr)
+	keys := []limit.Key{limit.AddrKey(narrow)}
+	if wide != narrow {
+		keys = append(keys, limit.AddrKey(wide))
+	}
+	return keys, nil
+}
+
+// PerKey counts by what of returns for a request, such as a tenant or an API
+// key. The name appears in errors. A request for which of fails is refused with
+// 500 (key_unavailable): no key is not the same as no limit.
+func PerKey(name string, of func(*http.Request) (string, error)) Key {
+	if name == "" || of == nil {
+		panic(`wsguard: PerKey: name or function is missing: write PerKey("tenant", tenantOf)`)
+	}
+	return Key{name: name, of: func(_ *session, r *http.Request) ([]limit.Key, error) {
+		key, err := of(r)
+		return []limit.Key{limit.StringKey(key)}, err
+	}}
+}
+
+// handshakeKey panics unless the key is one for handshakes.
+func (k Key) handshakeKey(name string) {
+	if k.of == nil {
+		panic(fmt.Sprintf("wsguard: %s counts by Everyone, PerIP, PerUser or PerKey, not by %q: each connection by itself is always one", name, k.name))
+	}
+}
+
+// LimitConns bounds how many connections are open at once: n for each key.
+// A handshake over the limit gets 429 (connections_per_key), or 503
+// (connections_total) for Everyone, with a Retry-After that is spread at random
+// so that clients do not return together. (R31, R47, R61)
+//
+// A slot is taken before the upgrade and given back exactly once, when the
+// socket closes or the handshake fails. At most 1,048,576 keys are counted
+// apart; beyond that, new ones share the limit of one.
+func LimitConns(n int, key Key) func(http.Handler) http.Handler {
+	name := fmt.Sprintf("LimitConns(%s)", key.name)
+	key.handshakeKey("LimitConns")
+	if n < 1 {
+		panic(fmt.Sprintf("wsguard: LimitConns: a limit of %d lets nobody in: write at least 1", n))
+	}
+	reason := "connections_per_key"
+	if key.name == Everyone.name {
+		reason = "connections_total"
+	}
+	tables := []*limit.Slots{limit.NewSlots(n, maxSlotKeys), limit.NewSlots(n*wideFactor, maxSlotKeys)}
+	return safeguard(rule{name: name, needs: key.needs, follows: key.follows()}, func(s *session, r *http.Request) *Refusal {
+		keys, err := key.of(s, r)
+		if err != nil {
+			return keyRefusal(name, err)
+		}
+		for i, k := range keys {
+			slot, ok := tables[i].Acquire(k)
+			if !ok {
+				refusal := refuse(name, reason, nil)
+				refusal.RetryAfter = spread(10 * time.Second)
+				return refusal
+			}
+			s.hold(slot.Release)
+		}
+		return nil
+	})
+}
+
+// LimitHandshakes bounds how often a key may try to connect: r handshakes a
+// second on average, burst at once. One over the limit gets 429
+// (handshake_rate) with a Retry-After. Refused attempts count too: put it
+// before Authenticate. At most 131,072 keys are counted apart; a key is
+// forgotten only when that changes nothing. (R46, R61)
+func LimitHandshakes(r rate.Limit, burst int, key Key) func(http.Handler) http.Handler {
+	name := fmt.Sprintf("LimitHandshakes(%s)", key.name)
+	key.handshakeKey("LimitHandshakes")
+	mustRate("LimitHandshakes", r, burst)
+	tables := newTables(r, burst)
+	return safeguard(rule{name: name, needs: key.needs, follows: key.follows()}, func(s *session, req *http.Request) *Refusal {
+		keys, err := key.of(s, req)
+		if err != nil {
+			return keyRefusal(name, err)
+		}
+		for i, k := range keys {
+			if ok, wait := tables[i].Allow(k, 1); !ok {
+				refusal := refuse(name, "handshake_rate", nil)
+				refusal.RetryAfter = wait + spread(time.Second)
+				return refusal
+			}
+		}
+		return nil
+	})
+}
+
+// LimitMessages bounds how many messages may come: r a second on average,
+// burst at once, for each key; PerConn is the usual one, PerUser counts all of
+// a user's connections together. A message over the limit ends the connection
+// with 1008 (message_rate). [PaceMessages] slows down instead. (R46)
+func LimitMessages(r rate.Limit, burst int, key Key) func(http.Handler) http.Handler {
+	return limitMessages("LimitMessages", "message_rate", r, burst, key, rateRule{})
+}
+
+// PaceMessages is [LimitMessages], but a message over the limit waits until it
+// is within: nothing more is read meanwhile, so that TCP slows the peer down.
+func PaceMessages(r rate.Limit, burst int, key Key) func(http.Handler) http.Handler {
+	return limitMessages("PaceMessages", "message_rate", r, burst, key, rateRule{pace: true})
+}
+
+// LimitBytes bounds how many bytes of messages may come: r bytes a second on
+// average, burst at once, for each key. Burst must be at least MaxMessageSize,
+// or larger messages would never pass. A message over the limit ends the
+// connection with 1008 (byte_rate). [PaceBytes] slows down instead. (R46, R49)
+func LimitBytes(r rate.Limit, burst int, key Key) func(http.Handler) http.Handler {
+	return limitMessages("LimitBytes", "byte_rate", r, burst, key, rateRule{bytes: true})
+}
+
+// PaceBytes is [LimitBytes], but slows the peer down as PaceMessages does.
+func PaceBytes(r rate.Limit, burst int, key Key) func(http.Handler) http.Handler {
+	return limitMessages("PaceBytes", "byte_rate", r, burst, key, rateRule{bytes: true, pace: true})
+}
+
+// A rateRule is a limit on the messages of one connection. The bucket may be
+// shared with others.
+type rateRule struct {
+	name, reason string
+	bytes        bool // counts bytes, not messages
+	pace         bool // waits instead of refusing
+	bucket       *limit.Bucket
+}
+
+func limitMessages(kind, reason string, r rate.Limit, burst int, key Key, kindOf rateRule) func(http.Handler) http.Handler {
+	mustRate(kind, r, burst)
+	if key.name == "" {
+		panic("wsguard: " + kind + ": the key is missing: write PerConn, PerUser, PerIP, Everyone or PerKey")
+	}
+	kindOf.name, kindOf.reason = fmt.Sprintf("%s(%s)", kind, key.name), reason
+	ru := rule{name: kindOf.name, needs: key.needs, follows: key.follows()}
+	if kindOf.bytes {
+		ru.byteBurst = int64(burst)
+	}
+	tables := newTables(r, burst)
+	return safeguard(ru, func(s *session, req *http.Request) *Refusal {
+		if key.of == nil { // each connection by itself
+			mine := kindOf
+			mine.bucket = limit.NewBuckets(r, burst, 1).Bucket(limit.Everyone)
+			s.rules.rates = append(s.rules.rates, mine)
+			return nil
+		}
+		keys, err := key.of(s, req)
+		if err != nil {
+			return keyRefusal(kindOf.name, err)
+		}
+		for i, k := range keys {
+			mine := kindOf
+			mine.bucket = tables[i].Bucket(k)
+			s.hold(mine.bucket.Release)
+			s.rules.rates = append(s.rules.rates, mine)
+		}
+		return nil
+	})
+}
+
+// check takes what a message costs, or waits for it.
+func (l *rateRule) check(ctx context.Context, c *Conn, size int) *Refusal {
+	cost := 1
+	if l.bytes {
+		cost = size
+	}
+	for {
+		ok, wait := l.bucket.Allow(cost)
+		switch {
+		case ok:
+			return nil
+		case !l.pace || wait <= 0: // a cost above the burst never passes
+			r := refuse(l.name, l.reason, nil)
+			r.RetryAfter = wait
+			return r
+		}
+		t := time.NewTimer(wait)
+		select {
+		case <-t.C:
+		case <-c.s.conn.Done():
+			t.Stop()
+			return refuse(l.name, "context_ended", net.ErrClosed)
+		case <-ctx.Done():
+			t.Stop()
+			return refuse(l.name, "context_ended", context.Cause(ctx))
+		}
+	}
+}
+
+func newTables(r rate.Limit, burst int) []*limit.Buckets {
+	return []*limit.Buckets{
+		limit.NewBuckets(r, burst, maxBucketKeys),
+		limit.NewBuckets(r*wideFactor, burst*wideFactor, maxBucketKeys),
+	}
+}
+
+func mustRate(name string, r rate.Limit, burst int) {
+	if err := limit.CheckRate(r, burst); err != nil {
+		panic("wsguard: " + name + ": " + err.Error())
+	}
+}
+
+// follows is what must not come later in the chain, because the key would
+// miss it.
+func (k Key) follows() fact {
+	if k.name == PerIP.name {
+		return factClient
+	}
+	return 0
+}
+
+func keyRefusal(name string, err error) *Refusal {
+	if r, ok := err.(*Refusal); ok {
+		return r
+	}
+	return refuse(name, "key_unavailable", err)
+}
+
+// spread is a random time around d: from half of it to one and a half.
+func spread(d time.Duration) time.Duration { return d/2 + rand.N(d) }

@@ -1,0 +1,105 @@
+package wsguard
+
+import (
+	"fmt"
+	"maps"
+	"net/http"
+
+	"github.com/coder/websocket"
+
+	"github.com/wsguard/wsguard/internal/wire"
+)
+
+// Close codes that RFC 6455 leaves to the IANA registry.
+const (
+	// StatusUnauthorized closes a connection whose token has expired or was
+	// revoked.
+	StatusUnauthorized websocket.StatusCode = 3000
+	// StatusForbidden closes a connection that asked for what its principal
+	// may not do.
+	StatusForbidden websocket.StatusCode = 3003
+	// StatusTimeout closes a connection that was silent, idle, slow or old.
+	StatusTimeout websocket.StatusCode = 3008
+)
+
+// outcome is how a reason looks to the peer, before the upgrade and after it.
+type outcome struct {
+	status int
+	code   websocket.StatusCode
+}
+
+// reasons is every Reason that this package gives, but for those of [JWT],
+// which stand with it. (R45)
+var reasons = map[string]outcome{
+	// Handshake.
+	"not_an_upgrade":       {http.StatusUpgradeRequired, 0},
+	"method_not_allowed":   {http.StatusMethodNotAllowed, 0},
+	"bad_handshake":        {http.StatusBadRequest, 0},
+	"version_not_13":       {http.StatusUpgradeRequired, 0},
+	"not_hijackable":       {http.StatusInternalServerError, 0},
+	"upgrade_failed":       {http.StatusInternalServerError, 0},
+	"tls_required":         {http.StatusForbidden, 0},
+	"tls_too_old":          {http.StatusForbidden, 0},
+	"address_malformed":    {http.StatusBadRequest, 0},
+	"host_not_allowed":     {http.StatusMisdirectedRequest, 0},
+	"origin_missing":       {http.StatusForbidden, 0},
+	"origin_malformed":     {http.StatusForbidden, 0},
+	"origin_duplicated":    {http.StatusForbidden, 0},
+	"origin_not_allowed":   {http.StatusForbidden, 0},
+	"origin_unchecked":     {http.StatusForbidden, 0},
+	"connections_per_key":  {http.StatusTooManyRequests, 0},
+	"connections_total":    {http.StatusServiceUnavailable, 0},
+	"handshake_rate":       {http.StatusTooManyRequests, 0},
+	"token_missing":        {http.StatusUnauthorized, 0},
+	"token_ambiguous":      {http.StatusBadRequest, 0},
+	"token_invalid":        {http.StatusUnauthorized, StatusUnauthorized},
+	"principal_incomplete": {http.StatusUnauthorized, StatusUnauthorized},
+	"key_unavailable":      {http.StatusInternalServerError, 0},
+
+	// Mistakes in the program, found at a request.
+	"safeguard_missing": {http.StatusInternalServerError, websocket.StatusInternalError},
+	"safeguard_order":   {http.StatusInternalServerError, websocket.StatusInternalError},
+	"rules_unclaimed":   {http.StatusInternalServerError, websocket.StatusInternalError},
+	"internal_error":    {http.StatusInternalServerError, websocket.StatusInternalError},
+
+	// Framing.
+	"protocol_error":  {0, websocket.StatusProtocolError},
+	"message_too_big": {0, websocket.StatusMessageTooBig},
+
+	// Messages.
+	"invalid_utf8":     {0, websocket.StatusInvalidFramePayloadData},
+	"message_rate":     {0, websocket.StatusPolicyViolation},
+	"byte_rate":        {0, websocket.StatusPolicyViolation},
+	"not_json":         {0, websocket.StatusUnsupportedData},
+	"invalid_data":     {0, websocket.StatusUnsupportedData},
+	"message_rejected": {0, websocket.StatusPolicyViolation},
+
+	// Time.
+	"token_expired": {http.StatusUnauthorized, StatusUnauthorized},
+	"no_pong":       {0, StatusTimeout},
+	"idle":          {0, StatusTimeout},
+	"lifetime_over": {0, StatusTimeout},
+	"slow_message":  {0, StatusTimeout},
+	"slow_reader":   {0, websocket.StatusPolicyViolation},
+	"context_ended": {0, websocket.StatusGoingAway},
+}
+
+// CloseCodes changes the close code for some reasons, for clients that were
+// written for other ones: CloseCodes(map[string]websocket.StatusCode{"idle":
+// 4000}). It panics for a reason that is not one, or a code that must not be
+// sent (RFC 6455, section 7.4).
+func CloseCodes(codes map[string]websocket.StatusCode) func(http.Handler) http.Handler {
+	for reason, code := range codes {
+		if as, ok := reasons[reason]; !ok || as.code == 0 {
+			panic(fmt.Sprintf("wsguard: CloseCodes: %q closes no connection: write a Reason such as \"idle\" or \"message_rate\"", reason))
+		}
+		if code < 1000 || code > 4999 || !wire.ValidCloseCode(uint16(code)) {
+			panic(fmt.Sprintf("wsguard: CloseCodes: %d for %q must not be sent: write a code from 3000 to 4999", code, reason))
+		}
+	}
+	codes = maps.Clone(codes)
+	return safeguard(rule{name: "CloseCodes", provides: factCloseCodes, passive: true}, func(s *session, _ *http.Request) *Refusal {
+		s.codes = codes
+		return nil
+	})
+}

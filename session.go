@@ -1,0 +1,294 @@
+package wsguard
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"math"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/coder/websocket"
+
+	"github.com/wsguard/wsguard/internal/clientip"
+	"github.com/wsguard/wsguard/internal/wire"
+)
+
+// session is what the safeguards of one chain know of one request and the
+// connection that it becomes. The first safeguard makes it; the others find it
+// in the request's context. Until the upgrade it belongs to the goroutine of
+// the request; what is used after it says so.
+type session struct {
+	// Fixed before the upgrade.
+	id        string
+	began     time.Time
+	passed    []*rule
+	facts     fact
+	client    clientip.Client
+	located   bool // client is set
+	https     func(http.Header) bool
+	origin    string
+	peer      string // the socket's address
+	userAgent string
+	redacted  url.Values // tokens that RedactQuery took out of the URL
+	tokenFP   string
+	principal *Principal
+	sub       string // subprotocol
+	observers []*Observer
+	codes     map[string]websocket.StatusCode
+	times     wire.Times
+	maxBytes  int64 // of a message
+	rules     messageRules
+	claimed   bool // the rules will be applied by a Conn
+
+	writer   writer
+	answered bool // the handshake was refused, or its response is sent
+	hijacked bool
+
+	// Shared after the upgrade.
+	conn    *wire.Conn
+	info    *ConnInfo // of the accepted connection
+	refusal atomic.Pointer[Refusal]
+	cancel  atomic.Pointer[context.CancelCauseFunc] // ends the context of Handler
+
+	mu    sync.Mutex
+	held  []func() // gives back what the connection holds
+	freed bool
+}
+
+type sessionKey struct{}
+
+func sessionOf(r *http.Request) *session {
+	s, _ := r.Context().Value(sessionKey{}).(*session)
+	return s
+}
+
+// The limits on time that hold without a safeguard.
+const (
+	messageTimeout    = 10 * time.Second
+	stallTimeout      = 10 * time.Second
+	defaultMaxMessage = 32 << 10
+)
+
+// newSession begins a session, and returns the writer and the request that the
+// rest of the chain gets: a response that holds back 101, and a request whose
+// header and URL are the chain's own.
+func newSession(w http.ResponseWriter, r *http.Request) (*session, http.ResponseWriter, *http.Request) {
+	s := &session{
+		id:        rand.Text()[:16],
+		began:     time.Now(),
+		peer:      r.RemoteAddr,
+		origin:    r.Header.Get("Origin"),
+		userAgent: r.Header.Get("User-Agent"),
+		maxBytes:  defaultMaxMessage,
+	}
+	s.times.Message = s.limit(messageTimeout, "Handler", "slow_message")
+	s.times.Stall = s.limit(stallTimeout, "Handler", "slow_reader")
+	s.writer = writer{ResponseWriter: w, s: s}
+
+	r = r.WithContext(context.WithValue(r.Context(), sessionKey{}, s))
+	r.Header = r.Header.Clone()
+	// No extension is negotiated, under any library: compression brings bombs,
+	// message smuggling and leaks of secrets. (R50)
+	r.Header.Del("Sec-WebSocket-Extensions")
+	u := *r.URL
+	r.URL = &u
+	return s, &s.writer, r
+}
+
+// limit makes a bound on time whose breach is the refusal for a reason.
+func (s *session) limit(d time.Duration, name, reason string) wire.Limit {
+	return wire.Limit{After: d, Cause: s.cause(refuse(name, reason, nil))}
+}
+
+// cause translates a refusal for the wire.
+func (s *session) cause(r *Refusal) wire.Cause {
+	return wire.Cause{Code: uint16(r.CloseCode), Reason: r.closeReason(), Err: r}
+}
+
+// locate finds the client's address: the socket's, unless TrustProxies did.
+func (s *session) locate() (clientip.Client, error) {
+	if s.located {
+		return s.client, nil
+	}
+	c, err := clientip.Direct(s.peer)
+	if err != nil {
+		return c, err
+	}
+	s.client, s.located = c, true
+	return c, nil
+}
+
+// hold keeps what the connection has taken until it ends, however it ends.
+func (s *session) hold(free func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.held = append(s.held, free)
+}
+
+// free gives everything back, once.
+func (s *session) free() {
+	s.mu.Lock()
+	held := s.held
+	s.held, s.freed = nil, true
+	s.mu.Unlock()
+	for i := len(held) - 1; i >= 0; i-- {
+		held[i]()
+	}
+}
+
+// leave runs when the outermost safeguard returns, also by a panic.
+func (s *session) leave() {
+	if p := recover(); p != nil {
+		if s.hijacked {
+			s.end(panicked("handler", p))
+		} else {
+			_ = s.observeHandshake(panicked("handler", p))
+			s.free()
+		}
+		panic(p) // net/http logs it and lives; so may a recoverer outside
+	}
+	if s.hijacked {
+		return
+	}
+	if !s.answered && s.writer.status != 0 {
+		_ = s.observeHandshake(refuse("Handler", "upgrade_failed",
+			fmt.Errorf("the handler answered %d without an upgrade", s.writer.status)))
+	}
+	s.free()
+}
+
+// panicked is the refusal for a recovered panic. Its text is for observers.
+func panicked(where string, p any) *Refusal {
+	return refuse("Handler", "internal_error", fmt.Errorf("panic in %s: %v", where, p))
+}
+
+// refuse answers the handshake with a refusal. (R06, R45, R57)
+func (s *session) refuse(w http.ResponseWriter, r *Refusal) {
+	if s.answered {
+		return
+	}
+	_ = s.observeHandshake(r)
+	s.free()
+	writeRefusal(w, r)
+	s.answered = true // what a library writes from now on is swallowed
+}
+
+func writeRefusal(w http.ResponseWriter, r *Refusal) {
+	status := r.Status
+	if status < 400 || status > 599 {
+		status = http.StatusInternalServerError
+	}
+	h := w.Header()
+	switch status {
+	case http.StatusUnauthorized:
+		h.Set("WWW-Authenticate", "Bearer")
+	case http.StatusMethodNotAllowed:
+		h.Set("Allow", http.MethodGet)
+	case http.StatusUpgradeRequired:
+		h.Set("Upgrade", "websocket")
+		h.Set("Sec-WebSocket-Version", "13")
+	}
+	if r.RetryAfter > 0 {
+		h.Set("Retry-After", strconv.FormatInt(int64(math.Ceil(r.RetryAfter.Seconds())), 10))
+	}
+	h.Set("Cache-Control", "no-store")
+	// A refused client keeps no descriptor outside of every limit.
+	h.Set("Connection", "close")
+	http.Error(w, http.StatusText(status), status)
+}
+
+// end ends the connection for a refusal. It may be called from anywhere, also
+// for a connection that is not upgraded yet or has ended.
+func (s *session) end(r *Refusal) {
+	if code, ok := s.codes[r.Reason]; ok {
+		c := *r
+		c.CloseCode = code
+		r = &c
+	}
+	s.conn.End(s.cause(r))
+}
+
+// violation reports a refusal of the message layer or the wire.
+func (s *session) violation(r *Refusal, action string) {
+	for _, o := range s.observers {
+		_ = o.violation(context.Background(), ViolationEvent{Conn: *s.info, Refusal: r, Action: action})
+	}
+}
+
+// observeHandshake tells what became of the handshake. The error is that a
+// hook panicked.
+func (s *session) observeHandshake(r *Refusal) error {
+	var errs []error
+	info := s.connInfo()
+	for _, o := range s.observers {
+		info.Endpoint = o.endpoint
+		errs = append(errs, o.handshake(context.Background(), HandshakeEvent{Conn: info, Refusal: r, Took: time.Since(s.began)}))
+	}
+	return errors.Join(errs...)
+}
+
+// clip bounds a header value of the peer's that is kept.
+func clip(s string) string { return strings.Clone(s[:min(len(s), 256)]) }
+
+// connInfo is what observers may know. No token, cookie or query is in it.
+func (s *session) connInfo() ConnInfo {
+	info := ConnInfo{
+		ID: s.id, PeerAddr: s.peer, Subprotocol: s.sub, Since: s.began,
+		Origin: clip(s.origin), UserAgent: clip(s.userAgent),
+		TokenFingerprint: s.tokenFP,
+	}
+	if c, err := s.locate(); err == nil {
+		info.ClientIP, info.ClientIPSource = c.Addr, string(c.Source)
+	}
+	if p := s.principal; p != nil {
+		info.Subject, info.Issuer, info.TokenID = p.Subject, p.Issuer, p.TokenID
+	}
+	return info
+}
+
+// ending is called once, when this side has decided to end the connection.
+func (s *session) ending(c wire.Cause) {
+	if r, ok := c.Err.(*Refusal); ok {
+		s.refusal.Store(r)
+		s.stop(r)
+	}
+}
+
+// stop ends the context that Handler gave out.
+func (s *session) stop(err error) {
+	if cancel := s.cancel.Load(); cancel != nil {
+		(*cancel)(err)
+	}
+}
+
+// closed is called exactly once, when the socket is closed.
+func (s *session) closed(rep wire.Report) {
+	s.free()
+	e := CloseEvent{
+		Conn: *s.info, Code: websocket.StatusCode(rep.Code), Duration: time.Since(s.began), Refusal: s.refusal.Load(),
+		MessagesIn: rep.MessagesIn, MessagesOut: rep.MessagesOut, BytesIn: rep.BytesIn, BytesOut: rep.BytesOut,
+	}
+	switch rep.Initiator {
+	case wire.Peer:
+		e.Initiator = InitiatorPeer
+	case wire.Server:
+		e.Initiator = InitiatorServer
+	default:
+		e.Initiator = InitiatorNetwork
+	}
+	if e.Refusal != nil {
+		e.Reason = e.Refusal.Reason
+	}
+	for _, o := range s.observers {
+		e.Conn.Endpoint = o.endpoint
+		_ = o.closed(context.Background(), e)
+	}
+	s.stop(&websocket.CloseError{Code: e.Code, Reason: e.Reason})
+}
