@@ -79,6 +79,10 @@ func (w *writer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	if s.answered || s.hijacked {
 		return nil, nil, http.ErrHijacked
 	}
+	if s.hasBody {
+		// Its bytes would be read as frames, past a proxy that takes them for a body.
+		return w.fail(refuse("Handler", "bad_handshake", errors.New("the upgrade request has a body")))
+	}
 	if s.rules.any() && !s.claimed {
 		return w.fail(refuse("Chain", "rules_unclaimed", errUnclaimed))
 	}

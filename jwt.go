@@ -6,13 +6,10 @@ import (
 	"crypto"
 	"errors"
 	"fmt"
-	"net/http"
 	"os"
 	"slices"
 	"strings"
 	"time"
-
-	"github.com/coder/websocket"
 
 	"github.com/wsguard/wsguard/internal/jose"
 	"github.com/wsguard/wsguard/internal/jwks"
@@ -364,20 +361,15 @@ func (v *JWT) allowsNoExpiry() bool { return v.rules.AllowNoExpiry }
 
 // jwtRefusal is the refusal for an error of verify.
 func jwtRefusal(err error) *Refusal {
-	r := &Refusal{
-		Safeguard: "Authenticate",
-		Reason:    jwtReasons[0].reason,
-		Status:    http.StatusUnauthorized,
-		CloseCode: StatusUnauthorized,
-		Err:       err,
-	}
+	reason := jwtReasons[0].reason
 	for _, row := range jwtReasons {
 		if errors.Is(err, row.err) {
-			r.Reason = row.reason
+			reason = row.reason
 		}
 	}
-	if r.Reason == keysUnavailable {
-		r.Status, r.CloseCode, r.RetryAfter = http.StatusServiceUnavailable, websocket.StatusTryAgainLater, keysRetryAfter
+	r := refuse("Authenticate", reason, err)
+	if reason == keysUnavailable {
+		r.RetryAfter = keysRetryAfter
 	}
 	return r
 }

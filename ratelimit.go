@@ -2,6 +2,7 @@ package wsguard
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net"
@@ -17,8 +18,10 @@ import (
 // A Key says what a limit counts by. It is an argument of every limit, so that
 // each says on purpose whom it limits.
 type Key struct {
-	name  string
-	needs fact
+	name    string
+	needs   fact
+	follows fact // as in rule: what the key would miss if it came later
+	total   bool // there is one key only
 	// of returns the keys of a request, the narrow one first; a wide one is
 	// allowed wideFactor times as much.
 	of func(*session, *http.Request) ([]limit.Key, error)
@@ -37,14 +40,14 @@ const (
 
 var (
 	// Everyone counts all clients together.
-	Everyone = Key{name: "Everyone", of: func(*session, *http.Request) ([]limit.Key, error) {
+	Everyone = Key{name: "Everyone", total: true, of: func(*session, *http.Request) ([]limit.Key, error) {
 		return []limit.Key{limit.Everyone}, nil
 	}}
 
 	// PerIP counts by the client's address: IPv4 by address, IPv6 by /64, and
 	// by /48 with 32 times the limit. The address is the socket's, unless
 	// TrustProxies stands before. (R52)
-	PerIP = Key{name: "PerIP", of: perIP}
+	PerIP = Key{name: "PerIP", follows: factClient, of: perIP}
 
 	// PerUser counts by issuer and subject together. It needs Authenticate
 	// before it.
@@ -104,11 +107,11 @@ func LimitConns(n int, key Key) func(http.Handler) http.Handler {
 		panic(fmt.Sprintf("wsguard: LimitConns: a limit of %d lets nobody in: write at least 1", n))
 	}
 	reason := "connections_per_key"
-	if key.name == Everyone.name {
+	if key.total {
 		reason = "connections_total"
 	}
 	tables := []*limit.Slots{limit.NewSlots(n, maxSlotKeys), limit.NewSlots(n*wideFactor, maxSlotKeys)}
-	return safeguard(rule{name: name, needs: key.needs, follows: key.follows()}, func(s *session, r *http.Request) *Refusal {
+	return safeguard(rule{name: name, needs: key.needs, follows: key.follows}, func(s *session, r *http.Request) *Refusal {
 		keys, err := key.of(s, r)
 		if err != nil {
 			return keyRefusal(name, err)
@@ -136,7 +139,7 @@ func LimitHandshakes(r rate.Limit, burst int, key Key) func(http.Handler) http.H
 	key.handshakeKey("LimitHandshakes")
 	mustRate("LimitHandshakes", r, burst)
 	tables := newTables(r, burst)
-	return safeguard(rule{name: name, needs: key.needs, follows: key.follows()}, func(s *session, req *http.Request) *Refusal {
+	return safeguard(rule{name: name, needs: key.needs, follows: key.follows}, func(s *session, req *http.Request) *Refusal {
 		keys, err := key.of(s, req)
 		if err != nil {
 			return keyRefusal(name, err)
@@ -194,7 +197,7 @@ func limitMessages(kind, reason string, r rate.Limit, burst int, key Key, kindOf
 		panic("wsguard: " + kind + ": the key is missing: write PerConn, PerUser, PerIP, Everyone or PerKey")
 	}
 	kindOf.name, kindOf.reason = fmt.Sprintf("%s(%s)", kind, key.name), reason
-	ru := rule{name: kindOf.name, needs: key.needs, follows: key.follows()}
+	ru := rule{name: kindOf.name, needs: key.needs, follows: key.follows}
 	if kindOf.bytes {
 		ru.byteBurst = int64(burst)
 	}
@@ -262,17 +265,9 @@ func mustRate(name string, r rate.Limit, burst int) {
 	}
 }
 
-// follows is what must not come later in the chain, because the key would
-// miss it.
-func (k Key) follows() fact {
-	if k.name == PerIP.name {
-		return factClient
-	}
-	return 0
-}
-
 func keyRefusal(name string, err error) *Refusal {
-	if r, ok := err.(*Refusal); ok {
+	var r *Refusal
+	if errors.As(err, &r) {
 		return r
 	}
 	return refuse(name, "key_unavailable", err)

@@ -28,8 +28,7 @@ type outcome struct {
 	code   websocket.StatusCode
 }
 
-// reasons is every Reason that this package gives, but for those of [JWT],
-// which stand with it. (R45)
+// reasons is every Reason that this package gives. (R45)
 var reasons = map[string]outcome{
 	// Handshake.
 	"not_an_upgrade":       {http.StatusUpgradeRequired, 0},
@@ -53,6 +52,19 @@ var reasons = map[string]outcome{
 	"token_missing":        {http.StatusUnauthorized, 0},
 	"token_ambiguous":      {http.StatusBadRequest, 0},
 	"token_invalid":        {http.StatusUnauthorized, StatusUnauthorized},
+	"token_malformed":      {http.StatusUnauthorized, StatusUnauthorized},
+	"token_algorithm":      {http.StatusUnauthorized, StatusUnauthorized},
+	"token_type":           {http.StatusUnauthorized, StatusUnauthorized},
+	"token_key_unknown":    {http.StatusUnauthorized, StatusUnauthorized},
+	"token_signature":      {http.StatusUnauthorized, StatusUnauthorized},
+	"token_claims":         {http.StatusUnauthorized, StatusUnauthorized},
+	"token_issuer":         {http.StatusUnauthorized, StatusUnauthorized},
+	"token_audience":       {http.StatusUnauthorized, StatusUnauthorized},
+	"token_subject":        {http.StatusUnauthorized, StatusUnauthorized},
+	"token_not_yet_valid":  {http.StatusUnauthorized, StatusUnauthorized},
+	"token_lifetime":       {http.StatusUnauthorized, StatusUnauthorized},
+	"token_expired":        {http.StatusUnauthorized, StatusUnauthorized},
+	"keys_unavailable":     {http.StatusServiceUnavailable, websocket.StatusTryAgainLater},
 	"principal_incomplete": {http.StatusUnauthorized, StatusUnauthorized},
 	"key_unavailable":      {http.StatusInternalServerError, 0},
 
@@ -75,7 +87,6 @@ var reasons = map[string]outcome{
 	"message_rejected": {0, websocket.StatusPolicyViolation},
 
 	// Time.
-	"token_expired": {http.StatusUnauthorized, StatusUnauthorized},
 	"no_pong":       {0, StatusTimeout},
 	"idle":          {0, StatusTimeout},
 	"lifetime_over": {0, StatusTimeout},

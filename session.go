@@ -36,6 +36,7 @@ type session struct {
 	origin    string
 	peer      string // the socket's address
 	userAgent string
+	hasBody   bool
 	redacted  url.Values // tokens that RedactQuery took out of the URL
 	tokenFP   string
 	principal *Principal
@@ -86,6 +87,7 @@ func newSession(w http.ResponseWriter, r *http.Request) (*session, http.Response
 		peer:      r.RemoteAddr,
 		origin:    r.Header.Get("Origin"),
 		userAgent: r.Header.Get("User-Agent"),
+		hasBody:   r.ContentLength != 0,
 		maxBytes:  defaultMaxMessage,
 	}
 	s.times.Message = s.limit(messageTimeout, "Handler", "slow_message")

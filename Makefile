@@ -1,0 +1,26 @@
+# Each target is what CI runs. Nothing but Go is needed for test.
+MODULES    := . examples internal/interop
+STATIC     := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+FUZZTIME   ?= 20s
+
+.PHONY: test check fuzz bench cover
+
+test: ## every test of every module
+	@for m in $(MODULES); do echo "== test $$m"; (cd $$m && go test -race -shuffle=on -timeout 8m ./...) || exit 1; done
+
+check: ## formatting, vet, staticcheck, the list of dependencies
+	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); test -z "$$unformatted" || { echo "gofmt: $$unformatted"; exit 1; }
+	@for m in $(MODULES); do echo "== check $$m"; (cd $$m && go vet ./... && go run $(STATIC) ./... && go mod verify >/dev/null && go mod tidy -diff) || exit 1; done
+
+fuzz: ## each fuzz target for FUZZTIME
+	@for p in $$(go list ./...); do \
+	  for f in $$(go test -list '^Fuzz' $$p | grep '^Fuzz'); do \
+	    echo "== fuzz $$p $$f"; go test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) $$p || exit 1; \
+	  done; \
+	done
+
+bench: ## both sides of each comparison in one run
+	go test -run '^$$' -bench . -benchmem ./...
+
+cover: ## statements covered in the root package and internal/
+	@go test -coverpkg=.,./internal/... -coverprofile=coverage.out ./... >/dev/null && go tool cover -func=coverage.out | tail -1
