@@ -53,7 +53,12 @@ type Verifier interface {
 // InsecureNoExpiry accepts principals without an expiry from a verifier. What
 // is lost: a connection outlives the session or token that it was opened with,
 // for as long as the client likes; add MaxLifetime.
-func InsecureNoExpiry(v Verifier) Verifier { return noExpiry{v} }
+func InsecureNoExpiry(v Verifier) Verifier {
+	if v == nil {
+		panic("wsguard: InsecureNoExpiry: the verifier is nil: write what NewJWT returned, or a Verifier of your own")
+	}
+	return noExpiry{v}
+}
 
 type noExpiry struct{ Verifier }
 
@@ -188,7 +193,7 @@ func Authenticate(verifier Verifier, source TokenSource, more ...TokenSource) fu
 			return refuse(name, reason, nil)
 		}
 		s.tokenFP = jose.Fingerprint(token)
-		p, err := verifier.Verify(r.Context(), token)
+		p, err := verify(r.Context(), verifier, token)
 		if err != nil {
 			return tokenRefusal(name, token, err)
 		}
@@ -204,6 +209,17 @@ func Authenticate(verifier Verifier, source TokenSource, more ...TokenSource) fu
 		s.principal = &p
 		return nil
 	})
+}
+
+// verify calls the verifier. A panic is a refusal here and does not go on up:
+// its text may hold the token, and would be logged by whoever recovers it.
+func verify(ctx context.Context, v Verifier, token string) (p Principal, err error) {
+	defer func() {
+		if text := recover(); text != nil {
+			err = panicked("the verifier", text)
+		}
+	}()
+	return v.Verify(ctx, token)
 }
 
 // findToken returns the one token of a request, or the reason why there is
@@ -230,16 +246,19 @@ func findToken(s *session, r *http.Request, sources []TokenSource) (token, reaso
 	return "", "token_ambiguous"
 }
 
-// tokenRefusal makes the refusal for a verifier's error.
+// tokenRefusal makes the refusal for a verifier's error, which must not quote
+// the token, but might.
 func tokenRefusal(name, token string, err error) *Refusal {
 	var r *Refusal
-	if errors.As(err, &r) {
-		return r
+	if !errors.As(err, &r) {
+		r = refuse(name, "token_invalid", err)
 	}
-	if token != "" && strings.Contains(err.Error(), token) {
-		err = errors.New("the verifier's error is left out, because it quotes the token")
+	if r.Err != nil && token != "" && strings.Contains(r.Err.Error(), token) {
+		c := *r
+		c.Err = errors.New("what the verifier said is left out, because it quotes the token")
+		r = &c
 	}
-	return refuse(name, "token_invalid", err)
+	return r
 }
 
 // RedactQuery takes query parameters out of the request and keeps them for

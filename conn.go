@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
+	"strings"
 	"sync"
 	"time"
 	"unicode/utf8"
@@ -47,12 +48,15 @@ func newConn(s *session, ws *websocket.Conn, u Upgrader) *Conn {
 	if c.queue.maxBytes <= 0 {
 		c.queue.maxBytes = 1 << 20
 	}
+	s.hold(func() { c.reads.release(); c.write.release() })
 	return c
 }
 
 // serve runs the application on the connection until it returns.
 func (c *Conn) serve(base context.Context, serve func(context.Context, *Conn) error) {
-	ctx, cancel := context.WithCancelCause(base)
+	defer c.s.conn.EndSilently() // last, also after runtime.Goexit
+	// The end of base ends the connection below, which ends ctx with the cause.
+	ctx, cancel := context.WithCancelCause(context.WithoutCancel(base))
 	c.ctx = ctx
 	c.s.cancel.Store(&cancel)
 	defer cancel(nil)
@@ -65,14 +69,19 @@ func (c *Conn) serve(base context.Context, serve func(context.Context, *Conn) er
 		c.s.end(refuse("Handler", "context_ended", errors.New("the context that Upgrader.Context returned has ended; it must not be derived from r.Context()")))
 	})
 	defer stop()
+	returned := false
 	defer func() {
-		if p := recover(); p != nil {
+		if p := recover(); p != nil || !returned {
+			if p == nil {
+				p = "runtime.Goexit was called"
+			}
 			r := panicked("serve", p)
 			c.s.violation(r, "close")
 			c.s.end(r)
 		}
 	}()
 	err := serve(ctx, c)
+	returned = true
 	var refusal *Refusal
 	switch {
 	case err == nil:
@@ -85,7 +94,6 @@ func (c *Conn) serve(base context.Context, serve func(context.Context, *Conn) er
 		c.s.violation(r, "close")
 		c.s.end(r)
 	}
-	c.s.conn.EndSilently()
 }
 
 // Read returns the next message that the rules accept: whole, at most
@@ -213,12 +221,7 @@ func (c *Conn) gone(err error) error {
 }
 
 func (c *Conn) over() bool {
-	select {
-	case <-c.s.conn.Done():
-		return true
-	default:
-		return c.s.refusal.Load() != nil || c.s.conn.Ending()
-	}
+	return c.s.refusal.Load() != nil || c.s.conn.Ending()
 }
 
 // errNotText is for the caller of Write.
@@ -233,7 +236,9 @@ func (c *Conn) Write(ctx context.Context, typ websocket.MessageType, data []byte
 		return errNotText
 	}
 	began := time.Now()
-	c.wmu.Lock()
+	if !c.wmu.LockUntil(ctx.Done()) {
+		return c.cancelled(ctx)
+	}
 	err := c.write.begin(ctx)
 	if err == nil {
 		err = c.ws.Write(context.Background(), typ, data)
@@ -270,9 +275,9 @@ func (c *Conn) ReadJSON(ctx context.Context, v any) error {
 		return err
 	}
 	if typ != websocket.MessageText {
-		return c.refused(refuse("ReadJSON", "not_json", nil), "close")
+		return c.refused(refuse("ReadJSON", "invalid_data", errBinary), "close")
 	}
-	if c.s.rules.schema == nil {
+	if m := &c.s.rules; m.schema == nil && (m.sanitize == nil || m.sanitize.PlainText) { // not scanned yet
 		if err := jsonscan.Scan(data, jsonscan.Default()); err != nil {
 			return c.refused(refuse("ReadJSON", "invalid_data", err), "close")
 		}
@@ -299,19 +304,22 @@ func (c *Conn) WriteJSON(ctx context.Context, v any) error {
 }
 
 // Close ends the connection with a close frame, after what TrySend has queued,
-// and waits until the socket is closed: about two seconds at most, whatever
-// the peer does. The reason is cut to 123 bytes. A code that must not be sent
-// (RFC 6455, section 7.4) is an error, and 1011 is sent instead. Closing twice
-// is no error.
+// and waits until the socket is closed and observers are told: about two
+// seconds at most, whatever the peer does. The reason is made UTF-8 and cut to
+// 123 bytes. A code that must not be sent (RFC 6455, section 7.4) is an error,
+// and 1011 is sent instead. Closing twice is no error.
 func (c *Conn) Close(code websocket.StatusCode, reason string) error {
 	var err error
-	if code < 1000 || code > 4999 || !wire.ValidCloseCode(uint16(code)) {
+	if !mayBeSent(code) {
 		err = fmt.Errorf("wsguard: close code %d must not be sent: use 1000, or one from 3000 to 4999", code)
 		code, reason = websocket.StatusInternalError, ""
 	}
 	c.queue.flush(c)
-	c.s.conn.End(wire.Cause{Code: uint16(code), Reason: reason})
-	<-c.s.conn.Done()
+	// A reason that is not UTF-8 would make the peer fail the connection.
+	c.s.conn.End(wire.Cause{Code: uint16(code), Reason: strings.ToValidUTF8(reason, "\uFFFD")})
+	if !c.s.conn.Closed() { // an observer that is being told of the end may call this
+		<-c.s.conn.Done()
+	}
 	return err
 }
 

@@ -60,6 +60,17 @@ func writeHeaderNow(w http.ResponseWriter) {
 	}
 }
 
+// letGo frees the server's response, which a connection would otherwise keep
+// for its life. Middleware inside the chain may still ask for its header.
+func (w *writer) letGo() { w.ResponseWriter = spent{} }
+
+// spent is the response of a connection that was upgraded.
+type spent struct{}
+
+func (spent) Header() http.Header         { return make(http.Header) }
+func (spent) Write(p []byte) (int, error) { return len(p), nil }
+func (spent) WriteHeader(int)             {}
+
 func (w *writer) Flush() { _ = w.FlushError() }
 
 func (w *writer) FlushError() error {
@@ -134,6 +145,9 @@ func (s *session) upgrade(nc net.Conn, head []byte, responseSent bool) (net.Conn
 	}
 	s.applyCodes()
 	info := s.connInfo()
+	if len(s.observers) > 0 {
+		info.Endpoint = s.observers[0].endpoint
+	}
 	s.info = &info
 	ready := make(chan struct{})
 	s.conn = wire.New(nc, wire.Config{

@@ -6,8 +6,6 @@ import (
 	"net/http"
 
 	"github.com/coder/websocket"
-
-	"github.com/wsguard/wsguard/internal/wire"
 )
 
 // Close codes that RFC 6455 leaves to the IANA registry.
@@ -82,7 +80,6 @@ var reasons = map[string]outcome{
 	"invalid_utf8":     {0, websocket.StatusInvalidFramePayloadData},
 	"message_rate":     {0, websocket.StatusPolicyViolation},
 	"byte_rate":        {0, websocket.StatusPolicyViolation},
-	"not_json":         {0, websocket.StatusUnsupportedData},
 	"invalid_data":     {0, websocket.StatusUnsupportedData},
 	"message_rejected": {0, websocket.StatusPolicyViolation},
 
@@ -104,7 +101,7 @@ func CloseCodes(codes map[string]websocket.StatusCode) func(http.Handler) http.H
 		if as, ok := reasons[reason]; !ok || as.code == 0 {
 			panic(fmt.Sprintf("wsguard: CloseCodes: %q closes no connection: write a Reason such as \"idle\" or \"message_rate\"", reason))
 		}
-		if code < 1000 || code > 4999 || !wire.ValidCloseCode(uint16(code)) {
+		if !mayBeSent(code) {
 			panic(fmt.Sprintf("wsguard: CloseCodes: %d for %q must not be sent: write a code from 3000 to 4999", code, reason))
 		}
 	}

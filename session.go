@@ -109,9 +109,19 @@ func (s *session) limit(d time.Duration, name, reason string) wire.Limit {
 	return wire.Limit{After: d, Cause: s.cause(refuse(name, reason, nil))}
 }
 
-// cause translates a refusal for the wire.
+// cause translates a refusal for the wire. One without a code that may be sent
+// is a mistake on this side.
 func (s *session) cause(r *Refusal) wire.Cause {
+	if !mayBeSent(r.CloseCode) {
+		return wire.Cause{Code: uint16(websocket.StatusInternalError), Reason: r.closeReason(), Err: r}
+	}
 	return wire.Cause{Code: uint16(r.CloseCode), Reason: r.closeReason(), Err: r}
+}
+
+// mayBeSent reports whether an endpoint may send a close code (RFC 6455,
+// section 7.4).
+func mayBeSent(code websocket.StatusCode) bool {
+	return code >= 1000 && code <= 4999 && wire.ValidCloseCode(uint16(code))
 }
 
 // locate finds the client's address: the socket's, unless TrustProxies did.
@@ -130,8 +140,13 @@ func (s *session) locate() (clientip.Client, error) {
 // hold keeps what the connection has taken until it ends, however it ends.
 func (s *session) hold(free func()) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.held = append(s.held, free)
+	if !s.freed {
+		s.held = append(s.held, free)
+		s.mu.Unlock()
+		return
+	}
+	s.mu.Unlock()
+	free() // it has ended already
 }
 
 // free gives everything back, once.
@@ -159,11 +174,24 @@ func (s *session) leave() {
 	if s.hijacked {
 		return
 	}
-	if !s.answered && s.writer.status != 0 {
-		_ = s.observeHandshake(refuse("Handler", "upgrade_failed",
-			fmt.Errorf("the handler answered %d without an upgrade", s.writer.status)))
+	if !s.answered {
+		s.notUpgraded()
 	}
 	s.free()
+}
+
+// notUpgraded reports a handler that answered by itself. One that has promised
+// to switch and did not gets an error response, or net/http would send 200.
+func (s *session) notUpgraded() {
+	status := s.writer.status
+	if s.writer.switching {
+		s.refuse(s.writer.ResponseWriter, refuse("Handler", "upgrade_failed", errors.New("the handler wrote 101 and did not hijack")))
+		return
+	}
+	if status == 0 {
+		status = http.StatusOK
+	}
+	_ = s.observeHandshake(refuse("Handler", "upgrade_failed", fmt.Errorf("the handler answered %d without an upgrade", status)))
 }
 
 // panicked is the refusal for a recovered panic. Its text is for observers.
@@ -285,12 +313,15 @@ func (s *session) closed(rep wire.Report) {
 	default:
 		e.Initiator = InitiatorNetwork
 	}
-	if e.Refusal != nil {
+	switch {
+	case e.Refusal != nil:
 		e.Reason = e.Refusal.Reason
+	case rep.Cause != nil:
+		e.Reason = rep.Cause.Reason
 	}
 	for _, o := range s.observers {
 		e.Conn.Endpoint = o.endpoint
 		_ = o.closed(context.Background(), e)
 	}
-	s.stop(&websocket.CloseError{Code: e.Code, Reason: e.Reason})
+	s.stop(websocket.CloseError{Code: e.Code, Reason: e.Reason})
 }

@@ -65,7 +65,9 @@ func (u Upgrader) Handler(serve func(ctx context.Context, c *Conn) error) http.H
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ctx := context.Background()
 		if u.Context != nil {
-			ctx = u.Context(r)
+			if ctx = u.Context(r); ctx == nil {
+				panic("wsguard: Upgrader.Context returned nil: return context.Background() where there is nothing to hand over")
+			}
 		}
 		c, err := u.Accept(w, r)
 		if err != nil {
@@ -82,6 +84,9 @@ func (u Upgrader) Accept(w http.ResponseWriter, r *http.Request) (*Conn, error) 
 	s := sessionOf(r)
 	if s == nil {
 		s, w, r = newSession(w, r)
+	}
+	if s.answered {
+		return nil, refuse("Handler", "upgrade_failed", errors.New("the request has its answer already"))
 	}
 	if refusal := s.checkUpgrade(r); refusal != nil {
 		s.refuse(w, refusal)
@@ -106,6 +111,7 @@ func (u Upgrader) Accept(w http.ResponseWriter, r *http.Request) (*Conn, error) 
 		return nil, refusal
 	}
 	ws.SetReadLimit(-1) // the wire has judged the length before the first byte
+	s.writer.letGo()
 	return newConn(s, ws, u), nil
 }
 

@@ -49,7 +49,7 @@ func (m *messageRules) check(ctx context.Context, c *Conn, typ websocket.Message
 		return nil, refuse("Handler", "invalid_utf8", nil)
 	}
 	if m.schema != nil && !text {
-		return nil, refuse("ValidateMessages", "not_json", nil)
+		return nil, refuse("ValidateMessages", "invalid_data", errBinary)
 	}
 	var r *Refusal
 	if text {
@@ -96,6 +96,9 @@ func (m *messageRules) checkText(data []byte) ([]byte, *Refusal) {
 	}
 	return data, nil
 }
+
+// errBinary is the detail of a binary message where JSON is due.
+var errBinary = errors.New("a binary message came where JSON is due")
 
 // MaxMessageSize bounds a message to n bytes, fragments together. A longer one
 // ends the connection with 1009 (message_too_big) as soon as a frame's header
@@ -188,8 +191,7 @@ func schemaError(err error) *SchemaError {
 
 // ValidateMessages lets a message pass only if it is text, JSON that means the
 // same to every decoder, within the limits of the hardening, and satisfies the
-// schema. Any other ends the connection with 1003 (invalid_data, or not_json for
-// a binary one). [EnforceSchema] can drop it or answer instead. (R35, R40, R45)
+// schema. Any other ends the connection with 1003 (invalid_data). [EnforceSchema] can drop it or answer instead. (R35, R40, R45)
 //
 // The hardening refuses what costs or confuses decoders although it may be
 // JSON: a member name twice in one object, also in another case; more than one
@@ -250,7 +252,7 @@ func enforceSchema(name string, config SchemaConfig) func(http.Handler) http.Han
 
 // action says what to do with a message that was refused, and counts it.
 func (p *SchemaConfig) action(c *Conn, r *Refusal) string {
-	if p.Policy == PolicyClose || r.Reason != "invalid_data" && r.Reason != "not_json" {
+	if p.Policy == PolicyClose || r.Reason != "invalid_data" {
 		return "close"
 	}
 	if c.strikes++; c.strikes > p.Strikes {

@@ -14,6 +14,7 @@ type watch struct {
 	done <-chan struct{}
 	stop func() bool
 	busy bool // a call is under way
+	over bool // so is the connection: nothing is watched any more
 }
 
 func (w *watch) begin(ctx context.Context) error {
@@ -26,7 +27,7 @@ func (w *watch) begin(ctx context.Context) error {
 	if ctx.Err() != nil {
 		return w.c.cancelled(ctx)
 	}
-	if done != w.done {
+	if done != w.done && !w.over {
 		if w.stop != nil {
 			w.stop()
 		}
@@ -41,6 +42,16 @@ func (w *watch) end() {
 	w.mu.Lock()
 	w.busy = false
 	w.mu.Unlock()
+}
+
+// release forgets the context, when the connection is over.
+func (w *watch) release() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.over = true
+	if w.stop != nil {
+		w.stop()
+	}
 }
 
 // ended runs when a watched context ends. Between two calls that means

@@ -24,5 +24,16 @@ func (l Lock) TryLock() bool {
 	}
 }
 
+// LockUntil locks l, or gives up when done is closed, and reports whether it
+// did lock.
+func (l Lock) LockUntil(done <-chan struct{}) bool {
+	select {
+	case l <- struct{}{}:
+		return true
+	case <-done:
+		return false
+	}
+}
+
 // Unlock unlocks l, which must be locked.
 func (l Lock) Unlock() { <-l }

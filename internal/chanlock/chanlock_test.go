@@ -38,3 +38,14 @@ func TestTimePassesForAWaiter(t *testing.T) {
 		l.Unlock()
 	})
 }
+
+func TestLockUntil(t *testing.T) {
+	l, done := chanlock.New(), make(chan struct{})
+	if !l.LockUntil(nil) {
+		t.Error("a free lock was not locked")
+	}
+	go close(done)
+	if l.LockUntil(done) {
+		t.Error("a lock was locked twice")
+	}
+}

@@ -43,7 +43,7 @@ func (r *Resolver) HTTPS(c Client, h http.Header) bool {
 				continue
 			}
 		}
-		if !strings.EqualFold(proto, "https") {
+		if !strings.EqualFold(proto, "https") && !strings.EqualFold(proto, "wss") {
 			return false
 		}
 		found = true

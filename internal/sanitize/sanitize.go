@@ -112,7 +112,10 @@ func Strings(data []byte, f Func) []byte {
 }
 
 // scratches hold the strings that were written with escapes, one at a time.
-var scratches = sync.Pool{New: func() any { return new([]byte) }}
+var scratches = sync.Pool{New: func() any {
+	scratch := make([]byte, 0, 512)
+	return &scratch
+}}
 
 // maxScratch is the size above which a scratch is not kept.
 const maxScratch = 16 << 10

@@ -30,6 +30,8 @@ var recursive = []struct {
 	{"one branch of several", `{"anyOf":[{"type":"string"},{"type":"number"},{"items":{"$ref":"#"}}]}`, `[`, 32, 13_107},
 	{"branches of different types", `{"anyOf":[{"type":"object","additionalProperties":{"$ref":"#"}},{"type":"array","items":{"$ref":"#"}}]}`, `[{"a":`, 32, 16_384},
 	{"two branches", branches(2), `[`, 8, 64},
+	{"two branches, draft 7", `{` + draft7 + `,"anyOf":[{"items":{"$ref":"#"}},{"items":{"$ref":"#"}}]}`, `[`, 8, 64},
+	{"two branches, any member", `{"anyOf":[{"additionalProperties":{"$ref":"#"}},{"additionalProperties":{"$ref":"#"}}]}`, `{"a":`, 8, 64},
 	{"three branches", branches(3), `[`, 4, 161},
 	{"two of allOf", strings.Replace(branches(2), "anyOf", "allOf", 1), `[`, 8, 64},
 	{"two of oneOf", strings.Replace(branches(2), "anyOf", "oneOf", 1), `[`, 8, 64},

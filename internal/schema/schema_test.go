@@ -79,6 +79,7 @@ var checkRows = []struct{ name, message, want string }{
 	{"mass assignment", `{"type":"chat","text":"x","admin":true}`, `schema: additionalProperties at ""`},
 	{"nested mass assignment", `{"type":"chat","text":"x","user":{"name":"x","isAdmin":true}}`, `schema: additionalProperties at "/user"`},
 	{"several, the deepest is named", `{"type":"chat","text":1,"tags":["c"],"at":-1,"x":1}`, `schema: enum at "/tags/0"`},
+	{"two of one kind, the first is named", `{"type":"chat","text":1,"room":1}`, `schema: type at "/room"`},
 	{"several, the first is named", `{"type":"chat","text":1,"room":1,"at":-1,"x":1}`, `schema: minimum at "/at"`},
 
 	// Absent, malformed, duplicated.

@@ -60,6 +60,9 @@ func TestSuite(t *testing.T) {
 				}
 			}
 			t.Logf("%d of %d verdicts agree with the suite", s.agree, s.total)
+			if s.agree*10 < s.total*9 {
+				t.Error("too many are refused")
+			}
 			for _, reason := range slices.Sorted(maps.Keys(s.apart)) {
 				t.Logf("%4d refused: %s", s.apart[reason], reason)
 			}

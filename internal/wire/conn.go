@@ -115,7 +115,7 @@ func New(under net.Conn, cfg Config) *Conn {
 	return c
 }
 
-// Done is closed when the socket is.
+// Done is closed when the socket is, after Config.Closed has returned.
 func (c *Conn) Done() <-chan struct{} { return c.done }
 
 // Counts returns what has passed so far.

@@ -102,10 +102,10 @@ func (c *Conn) kill() {
 	}
 	c.clock.stop()
 	c.closeSocket()
-	close(c.done)
 	if c.cfg.Closed != nil {
 		c.cfg.Closed(c.report())
 	}
+	close(c.done)
 }
 
 // closeSocket closes the socket in bounded time. TLS waits up to five seconds
@@ -140,5 +140,8 @@ func (c *Conn) report() Report {
 // the library's own, or the answer to the peer's, be the last word.
 func (c *Conn) EndSilently() { c.End(Cause{}) }
 
-// Ending reports whether End was called.
-func (c *Conn) Ending() bool { return c.ending.Load() }
+// Ending reports whether the connection is about to be closed, or is.
+func (c *Conn) Ending() bool { return c.ending.Load() || c.killed.Load() }
+
+// Closed reports whether the socket is closed, if perhaps not yet reported.
+func (c *Conn) Closed() bool { return c.killed.Load() }
