@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/textproto"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -90,8 +91,8 @@ func FromAuthorization() TokenSource {
 // FromHeader takes the token from a header of its own. The header's whole value
 // is the token.
 func FromHeader(name string) TokenSource {
-	if name == "" {
-		panic(`wsguard: FromHeader: the name is empty: write FromHeader("X-Token")`)
+	if !isToken(name) {
+		panic(fmt.Sprintf(`wsguard: FromHeader: %q is no name of a header: write FromHeader("X-Token")`, name))
 	}
 	return TokenSource{name: "FromHeader", take: func(_ *session, r *http.Request) []string {
 		return r.Header[textproto.CanonicalMIMEHeaderKey(name)]
@@ -108,7 +109,7 @@ func FromHeader(name string) TokenSource {
 // real subprotocol is negotiated and the token never echoed; offer a real one
 // beside it, because browsers fail a connection whose offer is not answered.
 func FromSubprotocol(prefix string) TokenSource {
-	if prefix == "" || strings.ContainsAny(prefix, ", \t") {
+	if !isToken(prefix) {
 		panic(fmt.Sprintf(`wsguard: FromSubprotocol: prefix %q is no token of RFC 9110: write FromSubprotocol("bearer")`, prefix))
 	}
 	const header = "Sec-Websocket-Protocol"
@@ -152,8 +153,8 @@ func FromQuery(name string) TokenSource {
 // cookie from whatever page opens the connection. Set it Secure, HttpOnly and
 // SameSite. (R09)
 func FromCookie(name string) TokenSource {
-	if name == "" {
-		panic(`wsguard: FromCookie: the name is empty: write FromCookie("session")`)
+	if !isToken(name) {
+		panic(fmt.Sprintf(`wsguard: FromCookie: %q is no name of a cookie: write FromCookie("session")`, name))
 	}
 	return TokenSource{name: "FromCookie", cookie: true, take: func(_ *session, r *http.Request) (found []string) {
 		for _, c := range r.CookiesNamed(name) {
@@ -161,6 +162,14 @@ func FromCookie(name string) TokenSource {
 		}
 		return found
 	}}
+}
+
+// isToken reports whether s is a token of RFC 9110, section 5.6.2, as names of
+// headers, cookies and subprotocols are.
+func isToken(s string) bool {
+	return s != "" && !strings.ContainsFunc(s, func(c rune) bool {
+		return c <= ' ' || c >= 0x7F || strings.ContainsRune(`"(),/:;<=>?@[\]{}`, c)
+	})
 }
 
 // Authenticate admits a handshake only with a token for which the verifier
@@ -265,8 +274,8 @@ func tokenRefusal(name, token string, err error) *Refusal {
 // FromQuery. Mount it outside of access logs and tracing, which write down the
 // URL. It refuses nothing, and lets requests that are no upgrade pass. (R14)
 func RedactQuery(names ...string) func(http.Handler) http.Handler {
-	if len(names) == 0 {
-		panic(`wsguard: RedactQuery: no parameter is named: write RedactQuery("token")`)
+	if len(names) == 0 || slices.Contains(names, "") {
+		panic(`wsguard: RedactQuery: a name is missing: write RedactQuery("token")`)
 	}
 	return safeguard(rule{name: "RedactQuery", passive: true}, func(s *session, r *http.Request) *Refusal {
 		for _, name := range names {

@@ -76,7 +76,7 @@ func (c *Conn) serve(base context.Context, serve func(context.Context, *Conn) er
 				p = "runtime.Goexit was called"
 			}
 			r := panicked("serve", p)
-			c.s.violation(r, "close")
+			_ = c.s.violation(r, "close")
 			c.s.end(r)
 		}
 	}()
@@ -91,7 +91,7 @@ func (c *Conn) serve(base context.Context, serve func(context.Context, *Conn) er
 	case c.over():
 	default:
 		r := refuse("Handler", "internal_error", err)
-		c.s.violation(r, "close")
+		_ = c.s.violation(r, "close")
 		c.s.end(r)
 	}
 }
@@ -136,7 +136,10 @@ func (c *Conn) next(ctx context.Context) (websocket.MessageType, []byte, error) 
 		return 0, nil, c.fail(err)
 	}
 	began := time.Now()
-	data, refusal := c.s.rules.check(ctx, c, typ, *scratch)
+	data, refusal := c.check(ctx, typ, *scratch)
+	if refusal != nil && c.over() { // while it was paced, say
+		return 0, nil, c.fail(refusal)
+	}
 	if refusal == nil {
 		c.s.conn.Touch()
 	}
@@ -151,11 +154,23 @@ func (c *Conn) next(ctx context.Context) (websocket.MessageType, []byte, error) 
 	if action == "close" {
 		return 0, nil, c.refused(refusal, action)
 	}
-	c.s.violation(refusal, action)
+	if err := c.s.violation(refusal, action); err != nil {
+		return 0, nil, c.refused(refuse("Observe", "internal_error", err), "close")
+	}
 	if action == "reply" && !c.TrySend(websocket.MessageText, c.s.rules.policy.reply(refusal)) {
 		return 0, nil, c.refused(refusal, "close")
 	}
 	return 0, nil, nil
+}
+
+// check applies the rules. A panic in one of the application's own is a refusal.
+func (c *Conn) check(ctx context.Context, typ websocket.MessageType, data []byte) (out []byte, refusal *Refusal) {
+	defer func() {
+		if p := recover(); p != nil {
+			out, refusal = nil, panicked("a rule for messages", p)
+		}
+	}()
+	return c.s.rules.check(ctx, c, typ, data)
 }
 
 // maxScratch is the largest buffer that is kept for other messages.
@@ -200,7 +215,7 @@ func (c *Conn) context() context.Context {
 
 // refused ends the connection for a refusal, and returns it.
 func (c *Conn) refused(r *Refusal, action string) error {
-	c.s.violation(r, action)
+	_ = c.s.violation(r, action)
 	c.s.end(r)
 	return r
 }

@@ -250,6 +250,16 @@ func TestPanickingHandshakeHook(t *testing.T) {
 	}
 }
 
+// R51: a refusal that names what to upgrade to says so hop by hop (RFC 9110,
+// section 7.8), and still closes.
+func TestUpgradeRequiredNamesItsHeader(t *testing.T) {
+	w := httptest.NewRecorder()
+	wsguard.Handler(echo).ServeHTTP(w, requestFrom(away)())
+	if got := fmt.Sprint(w.Code, w.Header().Values("Connection"), w.Header().Values("Upgrade")); got != "426 [close Upgrade] [websocket]" {
+		t.Error(got)
+	}
+}
+
 // R45: what a Refusal says, and what it unwraps to.
 func TestRefusal(t *testing.T) {
 	cause := errors.New("wsguard: the cause")

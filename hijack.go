@@ -28,6 +28,8 @@ var errUnclaimed = errors.New("message rules are in the chain, but the handler r
 func (w *writer) WriteHeader(status int) {
 	switch {
 	case w.s.answered:
+	case w.switching && status != http.StatusSwitchingProtocols:
+		w.s.notUpgraded()
 	case status == http.StatusSwitchingProtocols:
 		w.switching = true
 	default:
@@ -37,6 +39,9 @@ func (w *writer) WriteHeader(status int) {
 }
 
 func (w *writer) Write(p []byte) (int, error) {
+	if w.switching && !w.s.answered {
+		w.s.notUpgraded()
+	}
 	if w.s.answered {
 		return len(p), nil
 	}
@@ -99,7 +104,7 @@ func (w *writer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	}
 	under := hijacker(w.ResponseWriter)
 	if under == nil {
-		return w.fail(refuse("Handler", "not_hijackable", fmt.Errorf("%T is no http.Hijacker: a middleware outside hides it, or the request is HTTP/2", w.ResponseWriter)))
+		return w.fail(notHijackable(w.ResponseWriter))
 	}
 	if w.switching {
 		w.ResponseWriter.WriteHeader(http.StatusSwitchingProtocols)
@@ -118,11 +123,13 @@ func (w *writer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 
 // fail answers a hijack that is refused, past any writer of the library's.
 func (w *writer) fail(r *Refusal) (net.Conn, *bufio.ReadWriter, error) {
-	for _, name := range []string{"Upgrade", "Sec-WebSocket-Accept", "Sec-WebSocket-Protocol"} {
-		w.Header().Del(name)
-	}
 	w.s.refuse(w.ResponseWriter, r)
 	return nil, nil, r
+}
+
+func notHijackable(w http.ResponseWriter) *Refusal {
+	return refuse("Handler", "not_hijackable",
+		fmt.Errorf("%T is no http.Hijacker and has no Unwrap: a middleware hides the server's, or the request is HTTP/2", w))
 }
 
 func hijacker(w http.ResponseWriter) http.Hijacker {
@@ -179,7 +186,7 @@ func (s *session) refuseFrame(err error) wire.Cause {
 	if code, ok := s.codes[reason]; ok {
 		r.CloseCode = code
 	}
-	s.violation(r, "close")
+	_ = s.violation(r, "close")
 	return s.cause(r)
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -82,6 +83,21 @@ func TestPerKey(t *testing.T) {
 			t.Errorf("%d and %d slots are free, want 1 and 2", a, b)
 		}
 	})).ServeHTTP(httptest.NewRecorder(), of("a")())
+}
+
+// The largest numbers are large for IPv6 too.
+func TestLimitsDoNotOverflow(t *testing.T) {
+	for name, limit := range map[string]safeguard{
+		"LimitConns":      wsguard.LimitConns(math.MaxInt, wsguard.PerIP),
+		"LimitHandshakes": wsguard.LimitHandshakes(1, math.MaxInt, wsguard.PerIP),
+		"LimitBytes":      wsguard.LimitBytes(1, math.MaxInt, wsguard.PerIP),
+	} {
+		w := httptest.NewRecorder()
+		limit(whoami).ServeHTTP(w, requestFrom("[2001:db8::1]:1")())
+		if w.Code != http.StatusOK {
+			t.Errorf("%s: status %d", name, w.Code)
+		}
+	}
 }
 
 // A key of one's own stays one, whatever it is called.

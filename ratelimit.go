@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"net"
 	"net/http"
@@ -29,6 +30,9 @@ type Key struct {
 
 // wideFactor is how many times the limit of an IPv6 /64 its /48 may use.
 const wideFactor = 32
+
+// wide is the limit of a /48 for that of a /64.
+func wide(n int) int { return min(n, math.MaxInt/wideFactor) * wideFactor }
 
 // Tables of keys are bounded. A slot lives as long as a connection, which
 // costs far more; a bucket costs about 400 bytes. (architecture: new keys
@@ -110,7 +114,7 @@ func LimitConns(n int, key Key) func(http.Handler) http.Handler {
 	if key.total {
 		reason = "connections_total"
 	}
-	tables := []*limit.Slots{limit.NewSlots(n, maxSlotKeys), limit.NewSlots(n*wideFactor, maxSlotKeys)}
+	tables := []*limit.Slots{limit.NewSlots(n, maxSlotKeys), limit.NewSlots(wide(n), maxSlotKeys)}
 	return safeguard(rule{name: name, needs: key.needs, follows: key.follows}, func(s *session, r *http.Request) *Refusal {
 		keys, err := key.of(s, r)
 		if err != nil {
@@ -247,6 +251,7 @@ func (l *rateRule) check(ctx context.Context, c *Conn, size int) *Refusal {
 			return refuse(l.name, "context_ended", net.ErrClosed)
 		case <-ctx.Done():
 			t.Stop()
+			_ = c.cancelled(ctx)
 			return refuse(l.name, "context_ended", context.Cause(ctx))
 		}
 	}
@@ -255,7 +260,7 @@ func (l *rateRule) check(ctx context.Context, c *Conn, size int) *Refusal {
 func newTables(r rate.Limit, burst int) []*limit.Buckets {
 	return []*limit.Buckets{
 		limit.NewBuckets(r, burst, maxBucketKeys),
-		limit.NewBuckets(r*wideFactor, burst*wideFactor, maxBucketKeys),
+		limit.NewBuckets(r*wideFactor, wide(burst), maxBucketKeys),
 	}
 }
 

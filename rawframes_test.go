@@ -163,6 +163,46 @@ func (c *rawClient) wantEOF() {
 	}
 }
 
+// discard reads until the stream ends, and answers nothing.
+func (c *rawClient) discard() {
+	for {
+		if _, _, err := c.tryFrame(); err != nil {
+			return
+		}
+	}
+}
+
+// answerPings makes the client read until the stream ends, and answer pings. It
+// returns what sends a frame from then on, without waiting.
+func (c *rawClient) answerPings() (send func([]byte)) {
+	out, gone := make(chan []byte, 1<<10), make(chan struct{})
+	go func() {
+		for {
+			select {
+			case b := <-out:
+				if _, err := c.Write(b); err != nil {
+					return
+				}
+			case <-gone:
+				return
+			}
+		}
+	}()
+	go func() {
+		defer close(gone)
+		for {
+			first, payload, err := c.tryFrame()
+			if err != nil {
+				return
+			}
+			if first == final|opPing {
+				out <- clientFrame(final|opPong, payload)
+			}
+		}
+	}()
+	return func(b []byte) { out <- b }
+}
+
 // A memoryServer is an http.Server on pipes. It is for tests in a bubble of
 // testing/synctest, whose time passes only if all that goroutines wait for is
 // in memory. A pipe has no buffer: who does not read stalls who writes.
@@ -178,7 +218,7 @@ func newMemoryServer(t *testing.T, h http.Handler) *memoryServer {
 	go func() { _ = srv.Serve(m) }()
 	t.Cleanup(func() { // after the pipes were closed
 		_ = srv.Close()
-		pass(time.Minute) // for everything to end
+		pass(2 * time.Hour) // for everything to end
 	})
 	return m
 }

@@ -166,7 +166,9 @@ func (s *session) leave() {
 		if s.hijacked {
 			s.end(panicked("handler", p))
 		} else {
-			_ = s.observeHandshake(panicked("handler", p))
+			if !s.answered {
+				_ = s.observeHandshake(panicked("handler", p))
+			}
 			s.free()
 		}
 		panic(p) // net/http logs it and lives; so may a recoverer outside
@@ -206,6 +208,10 @@ func (s *session) refuse(w http.ResponseWriter, r *Refusal) {
 	}
 	_ = s.observeHandshake(r)
 	s.free()
+	if s.hasBody {
+		// The server would wait for it, for as long as the client likes.
+		_ = http.NewResponseController(w).SetReadDeadline(time.Unix(1, 0))
+	}
 	writeRefusal(w, r)
 	s.answered = true // what a library writes from now on is swallowed
 }
@@ -216,6 +222,9 @@ func writeRefusal(w http.ResponseWriter, r *Refusal) {
 		status = http.StatusInternalServerError
 	}
 	h := w.Header()
+	for _, name := range []string{"Upgrade", "Sec-Websocket-Accept", "Sec-Websocket-Protocol"} {
+		delete(h, name) // a library may have promised
+	}
 	switch status {
 	case http.StatusUnauthorized:
 		h.Set("WWW-Authenticate", "Bearer")
@@ -230,7 +239,10 @@ func writeRefusal(w http.ResponseWriter, r *Refusal) {
 	}
 	h.Set("Cache-Control", "no-store")
 	// A refused client keeps no descriptor outside of every limit.
-	h.Set("Connection", "close")
+	h["Connection"] = []string{"close"}
+	if status == http.StatusUpgradeRequired {
+		h.Add("Connection", "Upgrade") // names the header Upgrade (RFC 9110, section 7.8)
+	}
 	http.Error(w, http.StatusText(status), status)
 }
 
@@ -245,11 +257,14 @@ func (s *session) end(r *Refusal) {
 	s.conn.End(s.cause(r))
 }
 
-// violation reports a refusal of the message layer or the wire.
-func (s *session) violation(r *Refusal, action string) {
+// violation reports a refusal of the message layer or the wire. The error is
+// that a hook panicked.
+func (s *session) violation(r *Refusal, action string) error {
+	var errs []error
 	for _, o := range s.observers {
-		_ = o.violation(context.Background(), ViolationEvent{Conn: *s.info, Refusal: r, Action: action})
+		errs = append(errs, o.violation(context.Background(), ViolationEvent{Conn: *s.info, Refusal: r, Action: action}))
 	}
+	return errors.Join(errs...)
 }
 
 // observeHandshake tells what became of the handshake. The error is that a

@@ -88,7 +88,11 @@ func (u Upgrader) Accept(w http.ResponseWriter, r *http.Request) (*Conn, error) 
 	if s.answered {
 		return nil, refuse("Handler", "upgrade_failed", errors.New("the request has its answer already"))
 	}
-	if refusal := s.checkUpgrade(r); refusal != nil {
+	refusal := s.checkUpgrade(r)
+	if refusal == nil && hijacker(w) == nil {
+		refusal = notHijackable(w)
+	}
+	if refusal != nil {
 		s.refuse(w, refusal)
 		return nil, refusal
 	}
@@ -103,7 +107,6 @@ func (u Upgrader) Accept(w http.ResponseWriter, r *http.Request) (*Conn, error) 
 	}
 	ws, err := websocket.Accept(w, r, options)
 	if err != nil {
-		var refusal *Refusal
 		if !errors.As(err, &refusal) {
 			refusal = refuse("Handler", "upgrade_failed", err)
 			s.refuse(w, refusal)

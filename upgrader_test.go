@@ -287,11 +287,6 @@ func TestIsUpgrade(t *testing.T) {
 	}
 }
 
-// Mistakes in the program are found when it starts.
-func TestHandlerOfNothing(t *testing.T) {
-	wantPanic(t, "serve is nil", func() { wsguard.Handler(nil) })
-}
-
 // A handler that outlives its handshake has a connection that does, too.
 func TestAcceptOutlivesTheRequest(t *testing.T) {
 	conns := make(chan *wsguard.Conn, 1)

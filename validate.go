@@ -59,7 +59,7 @@ func (m *messageRules) check(ctx context.Context, c *Conn, typ websocket.Message
 	}
 	for _, own := range m.checks {
 		if err := own.check(ctx, c, typ, data); err != nil {
-			if !errors.As(err, &r) {
+			if !errors.As(err, &r) || r == nil {
 				r = refuse(own.name, "message_rejected", err)
 			}
 			return nil, r

@@ -117,8 +117,8 @@ func TestValidateRefusesBinary(t *testing.T) {
 	in := newInbox(wsguard.ValidateMessages(wsguard.MustCompileSchema(saySchema)))
 	c := rawDial(t, newServer(t, in.h))
 	c.send(clientFrame(final|opBinary, `{"type":"leave","room":"lobby"}`))
-	c.wantClose(1003, "not json")
-	in.wantClosed(t, 1003, wsguard.InitiatorServer, "not_json")
+	c.wantClose(1003, "invalid data")
+	in.wantClosed(t, 1003, wsguard.InitiatorServer, "invalid_data")
 	in.wantMessages(t)
 }
 
@@ -147,9 +147,9 @@ func TestPolicyDrop(t *testing.T) {
 				}
 			}
 			c.send(clientFrame(final|opBinary, bad))
-			c.wantClose(1003, "not json")
-			in.wantViolation(t, "ValidateMessages", "not_json", "close")
-			in.wantClosed(t, 1003, wsguard.InitiatorServer, "not_json")
+			c.wantClose(1003, "invalid data")
+			in.wantViolation(t, "ValidateMessages", "invalid_data", "close")
+			in.wantClosed(t, 1003, wsguard.InitiatorServer, "invalid_data")
 			in.wantMessages(t)
 		})
 	}
@@ -168,7 +168,7 @@ func TestPolicyReply(t *testing.T) {
 	c.send(textFrame(`{"SECRET":1e1000001}`))
 	c.wantMessage(`{"type":"error","reason":"invalid data","keyword":"number"}`)
 	c.send(clientFrame(final|opBinary, good))
-	c.wantMessage(`{"type":"error","reason":"not json"}`)
+	c.wantMessage(`{"type":"error","reason":"invalid data"}`)
 	for range 4 {
 		if e := next(t, in.violations); e.Action != "reply" {
 			t.Errorf("action %s", e.Action)
@@ -262,8 +262,8 @@ func TestCompileSchema(t *testing.T) {
 		{"a misspelt keyword", `{"minimun":3}`, "minimun"},
 		{"a file", `{"$ref":"file:///etc/passwd"}`, "file:///etc/passwd"},
 		{"the network", `{"$ref":"https://example.com/schema.json"}`, "https://example.com/schema.json"},
-		{"a metaschema of the network", `{"$schema":"https://example.com/schema.json"}`, "https://example.com/schema.json"},
-		{"a giant number", `{"minimum":1e1000001}`, "minimum"},
+		{"a metaschema of the network", `{"$schema":"https://example.com/schema.json"}`, "$schema: not one of the drafts"},
+		{"a giant number", `{"minimum":1e1000001}`, "number at byte"},
 		{"several", `{"minimun":3,"maximun":4}`, "maximun"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
