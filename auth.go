@@ -149,7 +149,8 @@ func FromQuery(name string) TokenSource {
 }
 
 // FromCookie takes the token from a cookie. It counts only where no explicit
-// source has a token, and needs an origin check before it: a browser sends the
+// source has a token and the request has an Origin, and needs an origin check
+// before it: a browser sends the
 // cookie from whatever page opens the connection. Set it Secure, HttpOnly and
 // SameSite. (R09)
 func FromCookie(name string) TokenSource {
@@ -243,8 +244,8 @@ func findToken(s *session, r *http.Request, sources []TokenSource) (token, reaso
 			explicit = append(explicit, found...)
 		}
 	}
-	if len(explicit) == 0 {
-		explicit = cookies
+	if _, judged := r.Header["Origin"]; len(explicit) == 0 && judged {
+		explicit = cookies // without an Origin, nobody knows which page sent them
 	}
 	switch len(explicit) {
 	case 0:

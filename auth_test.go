@@ -3,6 +3,7 @@ package wsguard_test
 import (
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -126,7 +127,16 @@ func TestSubprotocolTokenIsStripped(t *testing.T) {
 			next.ServeHTTP(w, r)
 		})
 	}
-	url := newServer(t, wsguard.Chain(wsguard.Authenticate(known, wsguard.FromSubprotocol("bearer")), spy)(
+	outside := func(next http.Handler) http.Handler { // whose request is its own
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			before := fmt.Sprint(r.Header)
+			next.ServeHTTP(w, r)
+			if after := fmt.Sprint(r.Header); after != before {
+				t.Errorf("outside of the chain the header was %s and is %s", before, after)
+			}
+		})
+	}
+	url := newServer(t, wsguard.Chain(outside, wsguard.Authenticate(known, wsguard.FromSubprotocol("bearer")), spy)(
 		wsguard.Upgrader{Subprotocols: []string{"bearer.good", "chat.v2", "chat.v1"}}.Handler(echo)))
 	for _, row := range []struct {
 		name    string
@@ -151,6 +161,40 @@ func TestSubprotocolTokenIsStripped(t *testing.T) {
 			}
 		})
 	}
+}
+
+// FuzzSubprotocolToken holds that no entry with a token is left, and no other is
+// lost. (R10)
+func FuzzSubprotocolToken(f *testing.F) {
+	f.Add("chat.v1, bearer.good", "")
+	f.Add("chat.v1,bearer.good ,\tchat.v2", "bearer.other")
+	f.Add(",bearer., ,Bearer.x", " bearer.bearer.x")
+	f.Fuzz(func(t *testing.T, first, second string) {
+		var want []string
+		tokens := 0
+		for entry := range strings.SplitSeq(first+","+second, ",") {
+			entry = strings.Trim(entry, " \t")
+			switch {
+			case strings.HasPrefix(entry, "bearer."):
+				tokens++
+			case entry != "":
+				want = append(want, entry)
+			}
+		}
+		r := requestFrom(away)()
+		r.Header["Sec-Websocket-Protocol"] = []string{first, second}
+		accepting := verifierFunc(func(string) (wsguard.Principal, error) { return userOf("i", "s"), nil })
+		in := false
+		wsguard.Authenticate(accepting, wsguard.FromSubprotocol("bearer"))(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			in = true
+			if got := strings.Join(r.Header["Sec-Websocket-Protocol"], "|"); got != strings.Join(want, ", ") {
+				t.Errorf("inside it is %q, want %q", got, want)
+			}
+		})).ServeHTTP(httptest.NewRecorder(), r)
+		if in != (tokens == 1) {
+			t.Errorf("%d tokens, let in: %v", tokens, in)
+		}
+	})
 }
 
 func ExampleAuthenticate() {

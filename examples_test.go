@@ -15,14 +15,20 @@ import (
 	"github.com/wsguard/wsguard"
 )
 
-// answer is the status with which a handler answers a handshake that has some
-// more headers, given as names and values.
-func answer(h http.Handler, headers ...string) string {
+// upgradeRequest is a handshake that is in order.
+func upgradeRequest() *http.Request {
 	r := httptest.NewRequest(http.MethodGet, "http://chat.example.com/ws", nil)
 	r.Header = http.Header{
 		"Connection": {"Upgrade"}, "Upgrade": {"websocket"},
 		"Sec-Websocket-Version": {"13"}, "Sec-Websocket-Key": {"AAAAAAAAAAAAAAAAAAAAAA=="},
 	}
+	return r
+}
+
+// answer is the status with which a handler answers a handshake that has some
+// more headers, given as names and values.
+func answer(h http.Handler, headers ...string) string {
+	r := upgradeRequest()
 	for i := 0; i < len(headers); i += 2 {
 		r.Header.Set(headers[i], headers[i+1])
 		if headers[i] == "Host" {

@@ -33,7 +33,7 @@ var providers = map[fact]string{
 type rule struct {
 	name       string // as in the program: "LimitConns(PerUser)"
 	provides   fact
-	needs      fact // must have been established outside
+	needs      fact // one that must have been established outside
 	follows    fact // must not be established inside
 	passive    bool // refuses nothing, so nothing is missed outside Observe
 	observes   bool
@@ -108,7 +108,7 @@ func (s *session) pass(g *guard, r *http.Request) *Refusal {
 	}
 	if missing := g.needs &^ s.facts; missing != 0 {
 		return refuse(g.name, "safeguard_missing",
-			fmt.Errorf("%s needs %s, which has not seen this request: put it before, in the same chain", g.name, factNames(missing)))
+			fmt.Errorf("%s needs %s, which has not seen this request: put it before, in the same chain", g.name, providers[missing]))
 	}
 	if refusal := g.admit(s, r); refusal != nil {
 		return refusal
@@ -116,19 +116,6 @@ func (s *session) pass(g *guard, r *http.Request) *Refusal {
 	s.passed = append(s.passed, &g.rule)
 	s.facts |= g.provides
 	return nil
-}
-
-func factNames(f fact) string {
-	names := ""
-	for bit := fact(1); bit != 0 && bit <= f; bit <<= 1 {
-		if f&bit != 0 {
-			if names != "" {
-				names += " and "
-			}
-			names += providers[bit]
-		}
-	}
-	return names
 }
 
 // Observe tells an observer of everything that happens to the requests and

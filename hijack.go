@@ -2,6 +2,7 @@ package wsguard
 
 import (
 	"bufio"
+	"bytes"
 	"errors"
 	"fmt"
 	"net"
@@ -56,13 +57,17 @@ func (w *writer) WriteHeaderNow() {
 	if w.s.answered || w.switching {
 		return
 	}
-	writeHeaderNow(w.ResponseWriter)
-}
-
-func writeHeaderNow(w http.ResponseWriter) {
-	if gin, ok := w.(interface{ WriteHeaderNow() }); ok {
+	if gin, ok := w.ResponseWriter.(interface{ WriteHeaderNow() }); ok {
 		gin.WriteHeaderNow()
 	}
+}
+
+// CloseNotify is what gin's streams ask for.
+func (w *writer) CloseNotify() <-chan bool {
+	if n, ok := w.ResponseWriter.(interface{ CloseNotify() <-chan bool }); ok {
+		return n.CloseNotify()
+	}
+	return nil
 }
 
 // letGo frees the server's response, which a connection would otherwise keep
@@ -106,11 +111,7 @@ func (w *writer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	if under == nil {
 		return w.fail(notHijackable(w.ResponseWriter))
 	}
-	if w.switching {
-		w.ResponseWriter.WriteHeader(http.StatusSwitchingProtocols)
-		writeHeaderNow(w.ResponseWriter)
-	}
-	nc, brw, err := under.Hijack()
+	nc, brw, err := hijack(under)
 	if err != nil {
 		return w.fail(refuse("Handler", "not_hijackable", err))
 	}
@@ -118,7 +119,36 @@ func (w *writer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	// buffers are let go.
 	head, _ := brw.Reader.Peek(brw.Reader.Buffered())
 	s.hijacked, s.answered = true, true
-	return s.upgrade(nc, append([]byte(nil), head...), w.switching)
+	conn, rw := s.upgrade(nc, append([]byte(nil), head...))
+	if w.switching {
+		// What was held back goes out here, past writers that might not be able
+		// to hijack after all.
+		if _, err := conn.Write(w.response()); err != nil {
+			s.conn.Kill()
+			return nil, nil, err
+		}
+	}
+	return conn, rw, nil
+}
+
+// response is the head of the response that a library has written to w.
+func (w *writer) response() []byte {
+	var b bytes.Buffer
+	b.WriteString("HTTP/1.1 101 Switching Protocols\r\n")
+	_ = w.Header().WriteSubset(&b, map[string]bool{"Content-Length": true, "Content-Type": true, "Transfer-Encoding": true})
+	b.WriteString("\r\n")
+	return b.Bytes()
+}
+
+// hijack takes the connection from a writer that may promise what it cannot
+// keep: gin's panics if the one that it wraps is no Hijacker.
+func hijack(h http.Hijacker) (nc net.Conn, brw *bufio.ReadWriter, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic in %T.Hijack: %v", h, p)
+		}
+	}()
+	return h.Hijack()
 }
 
 // fail answers a hijack that is refused, past any writer of the library's.
@@ -132,21 +162,29 @@ func notHijackable(w http.ResponseWriter) *Refusal {
 		fmt.Errorf("%T is no http.Hijacker and has no Unwrap: a middleware hides the server's, or the request is HTTP/2", w))
 }
 
-func hijacker(w http.ResponseWriter) http.Hijacker {
+// hijacker returns the outermost Hijacker of a writer, as libraries look for
+// it, or nil if the innermost is none: routers' writers promise a Hijack that
+// the one below cannot keep.
+func hijacker(w http.ResponseWriter) (first http.Hijacker) {
 	for {
-		if h, ok := w.(http.Hijacker); ok {
-			return h
+		h, ok := w.(http.Hijacker)
+		if ok && first == nil {
+			first = h
 		}
-		u, ok := w.(interface{ Unwrap() http.ResponseWriter })
-		if !ok {
+		u, wraps := w.(interface{ Unwrap() http.ResponseWriter })
+		switch {
+		case wraps:
+			w = u.Unwrap()
+		case ok:
+			return first
+		default:
 			return nil
 		}
-		w = u.Unwrap()
 	}
 }
 
 // upgrade puts the wire under the connection.
-func (s *session) upgrade(nc net.Conn, head []byte, responseSent bool) (net.Conn, *bufio.ReadWriter, error) {
+func (s *session) upgrade(nc net.Conn, head []byte) (net.Conn, *bufio.ReadWriter) {
 	if p := s.principal; p != nil && !p.Expires.IsZero() {
 		s.times.Expiry = s.limit(max(1, time.Until(p.Expires)), "Authenticate", "token_expired")
 	}
@@ -159,7 +197,6 @@ func (s *session) upgrade(nc net.Conn, head []byte, responseSent bool) (net.Conn
 	ready := make(chan struct{})
 	s.conn = wire.New(nc, wire.Config{
 		Head:          head,
-		ResponseSent:  responseSent,
 		MaxMessage:    s.maxBytes,
 		Times:         s.times,
 		CountMessages: !s.claimed,
@@ -173,7 +210,7 @@ func (s *session) upgrade(nc net.Conn, head []byte, responseSent bool) (net.Conn
 		s.end(refuse("Observe", "internal_error", err))
 	}
 	const small = 1 << 10
-	return s.conn, bufio.NewReadWriter(bufio.NewReaderSize(s.conn, small), bufio.NewWriterSize(s.conn, small)), nil
+	return s.conn, bufio.NewReadWriter(bufio.NewReaderSize(s.conn, small), bufio.NewWriterSize(s.conn, small))
 }
 
 // refuseFrame translates what the wire found in a frame's header.

@@ -116,6 +116,12 @@ func TestHalfAnUpgrade(t *testing.T) {
 		"writes":  func(w http.ResponseWriter) { _, _ = io.WriteString(w, "hello") },
 		"flushes": func(w http.ResponseWriter) { _ = http.NewResponseController(w).Flush() },
 		"errs":    func(w http.ResponseWriter) { http.Error(w, "hello", http.StatusBadGateway) },
+		"hijacks too late": func(w http.ResponseWriter) {
+			_, _ = io.WriteString(w, "hello")
+			if nc, _, err := w.(http.Hijacker).Hijack(); err == nil {
+				_ = nc.Close()
+			}
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			rec := newRecorder()
@@ -305,61 +311,6 @@ func TestOrdinaryResponses(t *testing.T) {
 	close(release)
 	if rest, err := io.ReadAll(br); string(rest) != "second\n" || err != nil {
 		t.Errorf("%q, %v", rest, err)
-	}
-}
-
-// ginWriter is a ResponseWriter with gin's extra method, and takes down the
-// order of things.
-type ginWriter struct {
-	http.ResponseWriter
-	calls []string
-}
-
-func (g *ginWriter) WriteHeader(status int) { g.calls = append(g.calls, fmt.Sprint(status)) }
-func (g *ginWriter) WriteHeaderNow()        { g.calls = append(g.calls, "now") }
-func (g *ginWriter) Flush()                 { g.calls = append(g.calls, "flush") }
-func (g *ginWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
-	g.calls = append(g.calls, "hijack")
-	server, client := net.Pipe()
-	_ = client.Close()
-	return server, bufio.NewReadWriter(bufio.NewReader(server), bufio.NewWriter(server)), nil
-}
-
-// 101 goes out at the hijack and not before, in whatever way it is pushed; what
-// is no 101 is pushed at once; and after the answer nothing is.
-func TestWriteHeaderNow(t *testing.T) {
-	type nower interface{ WriteHeaderNow() }
-	for _, row := range []struct {
-		name   string
-		handle func(http.ResponseWriter)
-		want   string
-	}{
-		{"ordinary", func(w http.ResponseWriter) {
-			w.WriteHeader(http.StatusAccepted)
-			w.(nower).WriteHeaderNow()
-			w.(http.Flusher).Flush()
-		}, "[202 now flush]"},
-		{"upgrade", func(w http.ResponseWriter) {
-			w.WriteHeader(http.StatusSwitchingProtocols)
-			w.(nower).WriteHeaderNow()
-			w.(http.Flusher).Flush()
-			nc, _, err := w.(http.Hijacker).Hijack()
-			if err != nil {
-				t.Error(err)
-				return
-			}
-			w.(nower).WriteHeaderNow()
-			w.(http.Flusher).Flush()
-			w.WriteHeader(http.StatusOK)
-			_ = nc.Close()
-		}, "[101 now hijack]"},
-	} {
-		g := &ginWriter{ResponseWriter: httptest.NewRecorder()}
-		wsguard.MaxMessageSize(100)(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { row.handle(w) })).
-			ServeHTTP(g, requestFrom(away)())
-		if got := fmt.Sprint(g.calls); got != row.want {
-			t.Errorf("%s: %s, want %s", row.name, got, row.want)
-		}
 	}
 }
 

@@ -189,20 +189,21 @@ func TestLimitsBehindProxies(t *testing.T) {
 // over, takes no slot for ever.
 func TestSlotsOfALatecomer(t *testing.T) {
 	rec := newRecorder()
-	over := make(chan struct{})
+	over, done := make(chan struct{}), make(chan struct{})
 	twice := func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			defer close(done)
 			next.ServeHTTP(w, r)
 			<-over
 			next.ServeHTTP(w, r)
 		})
 	}
 	slots := wsguard.LimitConns(2, wsguard.Everyone)
-	srv := httptest.NewServer(wsguard.Chain(wsguard.Observe(rec.Observer), twice, slots)(wsguard.Handler(echo)))
-	_ = knock(t, srv.URL).Close()
+	url := newServer(t, wsguard.Chain(wsguard.Observe(rec.Observer), twice, slots)(wsguard.Handler(echo)))
+	_ = knock(t, url).Close()
 	next(t, rec.closes)
 	close(over)
-	srv.Close()
+	next(t, done)
 	if n := freeSlots(slots, requestFrom(away)); n != 2 {
 		t.Errorf("%d slots are free, want 2", n)
 	}

@@ -128,7 +128,7 @@ type CloseEvent struct {
 	Refusal   *Refusal // what a safeguard closed for, nil otherwise
 	Duration  time.Duration
 
-	// Messages and payload bytes over the connection's life.
+	// Data messages and all bytes of the socket after the handshake.
 	MessagesIn, MessagesOut, BytesIn, BytesOut int64
 }
 

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -94,6 +96,41 @@ func TestRedactQuery(t *testing.T) {
 		{"hostile size", []string{"GET /?token=" + strings.Repeat("x", hostile) + " HTTP/1.1"}, 401, "token_invalid"},
 		{"hostile number", []string{"GET /?" + strings.Repeat("token=good&", 50<<10) + " HTTP/1.1"}, 400, "token_ambiguous"},
 	}, wsguard.RedactQuery("token", "access_token"), wsguard.Authenticate(known, wsguard.FromQuery("token"), wsguard.FromAuthorization()))
+}
+
+// FuzzRedactQuery holds that the token is gone for whoever parses the query
+// inside, that nothing else is, and that Authenticate has seen it. (R14)
+func FuzzRedactQuery(f *testing.F) {
+	for _, row := range queryRows {
+		_, query, _ := strings.Cut(row.target, "?")
+		f.Add(query)
+	}
+	f.Add("token=%zz&token;a=1&=token&token==")
+	f.Fuzz(func(t *testing.T, query string) {
+		want, _ := url.ParseQuery(query)
+		tokens := want["token"]
+		delete(want, "token")
+		r := httptest.NewRequest(http.MethodGet, "/ws", nil)
+		r.URL.RawQuery = query
+		var got url.Values
+		var verified []string
+		v := verifierFunc(func(token string) (wsguard.Principal, error) {
+			verified = append(verified, token)
+			return userOf("i", "s"), nil
+		})
+		wsguard.Chain(wsguard.RedactQuery("token"), func(next http.Handler) http.Handler {
+			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				got, _ = url.ParseQuery(r.URL.RawQuery)
+				next.ServeHTTP(w, r)
+			})
+		}, wsguard.Authenticate(v, wsguard.FromQuery("token")))(whoami).ServeHTTP(httptest.NewRecorder(), r)
+		if !reflect.DeepEqual(got, want) {
+			t.Errorf("%q: inside it is %q, want %q", query, got, want)
+		}
+		if len(verified) > 1 || len(tokens) > 1 && len(verified) != 0 || len(verified) == 1 && len(tokens) == 1 && verified[0] != tokens[0] {
+			t.Errorf("%q: verified %q, want one of %q", query, verified, tokens)
+		}
+	})
 }
 
 // RedactQuery refuses nothing, and lets what is no upgrade pass.

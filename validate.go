@@ -51,18 +51,19 @@ func (m *messageRules) check(ctx context.Context, c *Conn, typ websocket.Message
 	if m.schema != nil && !text {
 		return nil, refuse("ValidateMessages", "invalid_data", errBinary)
 	}
-	var r *Refusal
 	if text {
+		var r *Refusal
 		if data, r = m.checkText(data); r != nil {
 			return nil, r
 		}
 	}
 	for _, own := range m.checks {
 		if err := own.check(ctx, c, typ, data); err != nil {
-			if !errors.As(err, &r) || r == nil {
-				r = refuse(own.name, "message_rejected", err)
+			var given *Refusal // on the heap, as As has its address
+			if !errors.As(err, &given) || given == nil {
+				given = refuse(own.name, "message_rejected", err)
 			}
-			return nil, r
+			return nil, given
 		}
 	}
 	if text && m.sanitize != nil {

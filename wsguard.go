@@ -90,6 +90,9 @@ type Refusal struct {
 // Error returns the safeguard, the reason and the detail. It is meant for logs:
 // what the peer may know is sent by wsguard itself.
 func (r *Refusal) Error() string {
+	if r == nil {
+		return "wsguard: a *Refusal that is nil"
+	}
 	if r.Err == nil {
 		return "wsguard: " + r.Safeguard + ": " + r.Reason
 	}

@@ -127,20 +127,25 @@ func (k *clock) keepAlive(now int64) (next int64) {
 	if t.Ping <= 0 || k.c.ending.Load() {
 		return never
 	}
+	// While a pong is awaited, look often enough not to be late with the next
+	// ping after it: nothing arms the timer when it comes.
+	soon := after(now, min(t.Ping, t.Pong.After))
 	reading := k.readSince.Load()
 	if pinged := k.pinged.Load(); pinged != 0 {
 		if reading == never {
-			// The application is busy. Its silence is not the peer's.
-			k.pinged.Store(now)
-			go k.c.prefetch()
-			return now + int64(t.Pong.After)
+			// The application is busy: its silence is not the peer's. The swap
+			// fails if a byte has arrived meanwhile.
+			if k.pinged.CompareAndSwap(pinged, max(now, 1)) {
+				go k.c.prefetch()
+			}
+			return soon
 		}
 		due := after(max(pinged, reading), t.Pong.After)
 		if due <= now {
 			k.c.End(t.Pong.Cause)
 			return never
 		}
-		return due
+		return min(due, soon)
 	}
 	due := after(k.lastIn.Load(), t.Ping)
 	if due > now {
@@ -151,7 +156,7 @@ func (k *clock) keepAlive(now int64) (next int64) {
 	}
 	k.pinged.Store(max(now, 1))
 	go k.c.ping()
-	return after(now, t.Pong.After)
+	return soon
 }
 
 // after is the time d after at, or never where either is unset.
@@ -194,6 +199,9 @@ func (k *clock) sending() {
 }
 
 func (k *clock) sent() { k.writeSince.Store(never) }
+
+// upgraded takes back the bound on the time to respond.
+func (k *clock) upgraded() { k.closeBy.Store(never) }
 
 // endBy makes the socket close within d, whatever happens.
 func (k *clock) endBy(d time.Duration) {

@@ -52,10 +52,9 @@ type Counts struct {
 
 // A Config is what a connection enforces, and whom it tells.
 type Config struct {
-	Head         []byte // bytes of the peer that came with the handshake
-	ResponseSent bool   // the 101 was sent by somebody else; otherwise the first bytes written are it
-	MaxMessage   int64  // bytes that a message may declare; 0 is any number
-	Times        Times
+	Head       []byte // bytes of the peer that came with the handshake
+	MaxMessage int64  // bytes that a message may declare; 0 is any number
+	Times      Times
 
 	// CountMessages makes each incoming data message reset the idle limit.
 	// Without it, Touch does.
@@ -97,7 +96,8 @@ type Conn struct {
 	messagesIn, messagesOut, bytesIn, bytesOut atomic.Int64
 }
 
-// New takes over a hijacked connection. Its timer runs from now on.
+// New takes over a hijacked connection, on which the response to the handshake
+// is still to be written. Its timer runs from now on.
 func New(under net.Conn, cfg Config) *Conn {
 	c := &Conn{
 		under:   under,
@@ -107,11 +107,12 @@ func New(under net.Conn, cfg Config) *Conn {
 		done:    make(chan struct{}),
 		head:    cfg.Head,
 		in:      parser{masked: true, max: cfg.MaxMessage},
-		out:     outgoing{inResponse: !cfg.ResponseSent},
+		out:     outgoing{inResponse: true},
 	}
 	c.cfg.Head = nil
 	c.bytesIn.Store(int64(len(c.head)))
 	c.clock.start(c)
+	c.clock.endBy(closeTimeout) // unless the library responds
 	return c
 }
 
@@ -173,7 +174,9 @@ func (c *Conn) receive(p []byte) (int, error) {
 	if err != nil && !isTimeout(err) && c.peerCode.Load() == 0 {
 		// Without a close frame nothing is left to be said. After one, the
 		// library still answers it, and the clock bounds that.
-		c.broken.Store(true)
+		if !c.killed.Load() {
+			c.broken.Store(true)
+		}
 		if n == 0 && !c.ending.Load() {
 			c.kill()
 		}
@@ -253,7 +256,7 @@ func (c *Conn) Write(p []byte) (int, error) {
 		return 0, c.endError()
 	}
 	if c.ending.Load() {
-		n := c.out.restOfFrame(p)
+		n := c.out.rest(p)
 		if n > 0 {
 			if _, err := c.send(p[:n]); err != nil {
 				return 0, c.endError()
@@ -266,8 +269,16 @@ func (c *Conn) Write(p []byte) (int, error) {
 		return n, c.endError()
 	}
 	n, err := c.send(p)
+	responding := c.out.inResponse
 	for _, code := range c.out.follow(p[:n], &c.messagesOut) {
 		c.closing(Server, code)
+	}
+	switch {
+	case !responding || c.out.inResponse:
+	case c.out.lost:
+		c.clock.endBy(linger) // the library has refused, and may leave the socket open
+	default:
+		c.clock.upgraded()
 	}
 	if err != nil {
 		c.out.lost = true

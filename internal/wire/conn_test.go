@@ -31,6 +31,14 @@ type rig struct {
 	report chan Report
 }
 
+// newResponded is New after the response.
+func newResponded(near net.Conn, cfg Config) *Conn {
+	c := New(near, cfg)
+	c.out.inResponse = false
+	c.clock.upgraded()
+	return c
+}
+
 func newRig(t *testing.T, cfg Config) *rig {
 	t.Helper()
 	near, far := net.Pipe()
@@ -39,8 +47,7 @@ func newRig(t *testing.T, cfg Config) *rig {
 	if cfg.Refuse == nil {
 		cfg.Refuse = func(err error) Cause { return Cause{Code: 1002, Err: err} }
 	}
-	cfg.ResponseSent = !cfg.ResponseSent // in these tests the zero value is the common case
-	r.conn = New(near, cfg)
+	r.conn = newResponded(near, cfg)
 	t.Cleanup(func() { far.Close(); r.conn.Kill() })
 	return r
 }
@@ -476,7 +483,8 @@ func TestResponse(t *testing.T) {
 		for size := 1; size < 80; size += 13 {
 			t.Run(tc.name, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
-					r := newRig(t, Config{ResponseSent: true}) // inverted by newRig
+					r := newRig(t, Config{})
+					r.conn.out.inResponse = true
 					var got []byte
 					gone := make(chan struct{})
 					go func() { got, _ = io.ReadAll(r.peer); close(gone) }()
@@ -525,7 +533,7 @@ func TestDeadlinesOfTheLibrary(t *testing.T) {
 // A message passes without an allocation of ours.
 func TestNoAllocation(t *testing.T) {
 	near, far := net.Pipe()
-	c := New(near, Config{ResponseSent: true, Times: Times{
+	c := newResponded(near, Config{Times: Times{
 		Ping: time.Hour, Pong: limitOf(time.Hour, 1), Message: limitOf(time.Hour, 1), Stall: limitOf(time.Hour, 1)}})
 	defer c.Kill()
 	in, out := make([]byte, 64), make([]byte, 64)
@@ -546,4 +554,55 @@ func TestNoAllocation(t *testing.T) {
 	}); n != 0 {
 		t.Errorf("%v allocations a message", n)
 	}
+}
+
+// A library that takes the connection and never responds, or refuses and
+// leaves the socket open, does not keep it.
+func TestNoResponse(t *testing.T) {
+	for name, tc := range map[string]struct {
+		write string
+		want  time.Duration
+	}{
+		"nothing":     {"", closeTimeout},
+		"half a head": {"HTTP/1.1 101 Switching", closeTimeout},
+		"a refusal":   {"HTTP/1.1 400 Bad Request\r\n\r\nno", linger},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				near, far := net.Pipe()
+				born, closed := time.Now(), make(chan Report, 1)
+				c := New(near, Config{Closed: func(rep Report) { closed <- rep }})
+				go io.Copy(io.Discard, far)
+				if tc.write != "" {
+					c.Write([]byte(tc.write))
+				}
+				<-closed
+				if age := time.Since(born); age != tc.want {
+					t.Errorf("closed after %v, want %v", age, tc.want)
+				}
+			})
+		})
+	}
+}
+
+// What ends a connection before the response is out lets the response pass
+// first, so that the peer reads the close frame as one.
+func TestEndBeforeTheResponse(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		near, far := net.Pipe()
+		c := New(near, Config{})
+		var got []byte
+		gone := make(chan struct{})
+		go func() { got, _ = io.ReadAll(far); close(gone) }()
+		c.End(Cause{Code: 1011, Err: errTest})
+		synctest.Wait()
+		const head = "HTTP/1.1 101 Switching Protocols\r\n\r\n"
+		if _, err := c.Write([]byte(head)); err != nil {
+			t.Errorf("the response is refused: %v", err)
+		}
+		<-gone
+		if want := head + "\x88\x02\x03\xf3"; string(got) != want {
+			t.Errorf("the peer got %q, want %q", got, want)
+		}
+	})
 }

@@ -24,7 +24,7 @@ func FuzzConn(f *testing.F) {
 
 		near, far := net.Pipe()
 		head := in[:min(len(in), size%7)]
-		c := New(near, Config{Head: bytes.Clone(head), ResponseSent: true, MaxMessage: 1 << 16,
+		c := newResponded(near, Config{Head: bytes.Clone(head), MaxMessage: 1 << 16,
 			Refuse: func(err error) Cause { return Cause{Code: 1002, Err: err} }})
 		defer c.Kill()
 		go func() {

@@ -44,9 +44,10 @@ func (o *outgoing) follow(p []byte, messages *atomic.Int64) (closes []uint16) {
 	return closes
 }
 
-// restOfFrame takes note of the bytes of p that end the frame in progress,
-// and returns how many they are: 0 between two frames.
-func (o *outgoing) restOfFrame(p []byte) (n int) {
+// rest takes note of the bytes of p that end the response or the frame in
+// progress, and returns how many they are: 0 between two frames.
+func (o *outgoing) rest(p []byte) (n int) {
+	n = len(p) - len(o.skipResponse(p))
 	for !o.lost && !o.inResponse && !o.frames.between() {
 		k, ev, err := o.frames.next(p[n:])
 		n += k
