@@ -94,9 +94,25 @@ func FromHeader(name string) TokenSource {
 	if !isToken(name) {
 		panic(fmt.Sprintf(`wsguard: FromHeader: %q is no name of a header: write FromHeader("X-Token")`, name))
 	}
+	if instead, ok := notAToken[textproto.CanonicalMIMEHeaderKey(name)]; ok {
+		panic(fmt.Sprintf(`wsguard: FromHeader: %s holds no token by itself: write %s`, name, instead))
+	}
 	return TokenSource{name: "FromHeader", take: func(_ *session, r *http.Request) []string {
 		return r.Header[textproto.CanonicalMIMEHeaderKey(name)]
 	}}
+}
+
+// notAToken are headers that FromHeader must not read, and what to write
+// instead. A browser fills most of them in by itself, from any page.
+var notAToken = map[string]string{
+	"Authorization":          "FromAuthorization()",
+	"Cookie":                 `FromCookie("session")`,
+	"Sec-Websocket-Protocol": `FromSubprotocol("bearer")`,
+	"Sec-Websocket-Key":      "a header of your own",
+	"Origin":                 "a header of your own",
+	"Host":                   "a header of your own",
+	"User-Agent":             "a header of your own",
+	"Referer":                "a header of your own",
 }
 
 // FromSubprotocol takes the token from an entry "<prefix>.<token>" of
@@ -185,6 +201,9 @@ func Authenticate(verifier Verifier, source TokenSource, more ...TokenSource) fu
 	if verifier == nil {
 		panic("wsguard: Authenticate: the verifier is nil: write what NewJWT returned, or a Verifier of your own")
 	}
+	if j, ok := verifier.(*JWT); ok && (j == nil || j.keys == nil) {
+		panic("wsguard: Authenticate: the verifier is an empty JWT, which refuses everybody: write what NewJWT returned")
+	}
 	ru := rule{name: name, provides: factPrincipal}
 	sources := append([]TokenSource{source}, more...)
 	for i, src := range sources {
@@ -260,7 +279,7 @@ func findToken(s *session, r *http.Request, sources []TokenSource) (token, reaso
 // the token, but might.
 func tokenRefusal(name, token string, err error) *Refusal {
 	var r *Refusal
-	if !errors.As(err, &r) {
+	if !errors.As(err, &r) || r == nil {
 		r = refuse(name, "token_invalid", err)
 	}
 	if r.Err != nil && token != "" && strings.Contains(r.Err.Error(), token) {

@@ -239,16 +239,24 @@ func (c *Conn) over() bool {
 	return c.s.refusal.Load() != nil || c.s.conn.Ending()
 }
 
-// errNotText is for the caller of Write.
-var errNotText = errors.New("wsguard: text to be sent is not UTF-8: send it as websocket.MessageBinary")
+// sendable says what is wrong with a message that the application sends.
+func sendable(typ websocket.MessageType, data []byte) error {
+	switch {
+	case typ != websocket.MessageText && typ != websocket.MessageBinary:
+		return fmt.Errorf("wsguard: message type %d does not exist: write websocket.MessageText or websocket.MessageBinary", typ)
+	case typ == websocket.MessageText && !utf8.Valid(data):
+		return errors.New("wsguard: text to be sent is not UTF-8: send it as websocket.MessageBinary")
+	}
+	return nil
+}
 
 // Write sends a message and waits until the socket has taken it. A peer that
 // does not read for 10 seconds, or a ctx that ends meanwhile, ends the
 // connection. Text that is not UTF-8 is an error that leaves it open
 // (RFC 6455, section 8.1).
 func (c *Conn) Write(ctx context.Context, typ websocket.MessageType, data []byte) error {
-	if typ == websocket.MessageText && !utf8.Valid(data) {
-		return errNotText
+	if err := sendable(typ, data); err != nil {
+		return err
 	}
 	began := time.Now()
 	if !c.wmu.LockUntil(ctx.Done()) {
@@ -275,10 +283,7 @@ func (c *Conn) Write(ctx context.Context, typ websocket.MessageType, data []byte
 // StatusPolicyViolation and "slow reader" is the usual one. The bytes must not
 // be changed afterwards; one slice may be sent to any number of connections.
 func (c *Conn) TrySend(typ websocket.MessageType, data []byte) bool {
-	if typ == websocket.MessageText && !utf8.Valid(data) {
-		return false
-	}
-	return c.queue.put(c, typ, data)
+	return sendable(typ, data) == nil && c.queue.put(c, typ, data)
 }
 
 // ReadJSON reads a message into v, which must be a pointer as for

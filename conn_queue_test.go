@@ -126,36 +126,41 @@ func TestSlowReader(t *testing.T) {
 	})
 }
 
-// Close sends what was queued first, and all of it to a peer that reads.
+// Close sends what was queued first, and all of it to a peer that reads; nothing
+// is queued any more.
 func TestCloseFlushes(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		result := make(chan bool, 2)
-		m := newMemoryServer(t, wsguard.Handler(func(_ context.Context, c *wsguard.Conn) error {
-			for i := range 64 {
-				if !say(c, fmt.Sprint(i)) {
-					t.Errorf("message %d does not fit", i)
+	for _, many := range []int{1, 63, 64} {
+		t.Run(fmt.Sprint(many), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				result := make(chan bool, 2)
+				m := newMemoryServer(t, wsguard.Handler(func(_ context.Context, c *wsguard.Conn) error {
+					for i := range many {
+						if !say(c, fmt.Sprint(i)) {
+							t.Errorf("message %d does not fit", i)
+						}
+					}
+					go func() {
+						synctest.Wait() // Close is under way
+						result <- say(c, "late")
+					}()
+					err := c.Close(4000, "done")
+					result <- say(c, "too late")
+					return err
+				}))
+				c := m.raw()
+				if <-result {
+					t.Error("a message was queued after Close")
 				}
-			}
-			go func() {
-				synctest.Wait() // Close is under way
-				result <- say(c, "late")
-			}()
-			err := c.Close(4000, "done")
-			result <- say(c, "too late")
-			return err
-		}))
-		c := m.raw()
-		if <-result {
-			t.Error("a message was queued after Close")
-		}
-		for i := range 64 {
-			c.wantMessage(fmt.Sprint(i))
-		}
-		c.wantClose(4000, "done")
-		if <-result {
-			t.Error("a message was queued after the end")
-		}
-	})
+				for i := range many {
+					c.wantMessage(fmt.Sprint(i))
+				}
+				c.wantClose(4000, "done")
+				if <-result {
+					t.Error("a message was queued after the end")
+				}
+			})
+		})
+	}
 }
 
 // What is not text is not sent as text, and does no harm: RFC 6455, section
@@ -201,6 +206,7 @@ func TestReadJSON(t *testing.T) {
 	type message struct {
 		Text string `json:"text"`
 		Role string `json:"role"`
+		Size int8   `json:"size"`
 	}
 	for _, tc := range []struct {
 		name   string
@@ -214,6 +220,7 @@ func TestReadJSON(t *testing.T) {
 		{"empty", textFrame(``), message{}, "invalid_data"},
 		{"not JSON", textFrame(`secret`), message{}, "invalid_data"},
 		{"another type", textFrame(`{"text":["secret"]}`), message{}, "invalid_data"},
+		{"out of range", textFrame(`{"size":47110815}`), message{}, "invalid_data"}, // the decoder's error quotes it
 		{"a member twice", textFrame(`{"role":"user","role":"secret"}`), message{}, "invalid_data"},
 		{"in another case", textFrame(`{"role":"user","ROLE":"secret"}`), message{}, "invalid_data"},
 		{"two texts", textFrame(`{"text":"hi"}{"text":"secret"}`), message{}, "invalid_data"},
@@ -239,7 +246,7 @@ func TestReadJSON(t *testing.T) {
 				c.wantClose(1000, "")
 				return
 			}
-			if !isRefusal(err, tc.reason) || strings.Contains(err.Error(), "secret") {
+			if !isRefusal(err, tc.reason) || strings.Contains(err.Error(), "secret") || strings.Contains(err.Error(), "4711") {
 				t.Errorf("error %v, want %s", err, tc.reason)
 			}
 			c.wantClose(1003, strings.ReplaceAll(tc.reason, "_", " "))

@@ -122,8 +122,8 @@ func (s *session) pass(g *guard, r *http.Request) *Refusal {
 // connections of the chain. Put it first: a safeguard outside would refuse
 // unseen, and the chain panics. Several observers may be chained. (R54)
 func Observe(o *Observer) func(http.Handler) http.Handler {
-	if o == nil {
-		panic(`wsguard: Observe: the observer is nil: write NewObserver("chat", slog.Default())`)
+	if o == nil || o.endpoint == "" {
+		panic(`wsguard: Observe: the observer was not made by NewObserver: write NewObserver("chat", slog.Default())`)
 	}
 	return safeguard(rule{name: "Observe", passive: true, observes: true}, func(s *session, _ *http.Request) *Refusal {
 		s.observers = append(s.observers, o)

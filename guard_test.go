@@ -55,7 +55,7 @@ var orderMistakes = []struct {
 }{
 	{"Observe inside", []safeguard{wsguard.AllowOrigins(home), wsguard.Observe(newRecorder().Observer)},
 		"Observe stands inside AllowOrigins and would miss what it refuses: put Observe first"},
-	{"Observe far inside", []safeguard{wsguard.RequireTLS(), wsguard.KeepAlive(1, 1), wsguard.Observe(newRecorder().Observer)},
+	{"Observe far inside", []safeguard{wsguard.RequireTLS(), wsguard.KeepAlive(time.Second, time.Second), wsguard.Observe(newRecorder().Observer)},
 		"Observe stands inside RequireTLS and would miss what it refuses: put Observe first"},
 	{"two origin checks", []safeguard{wsguard.AllowOrigins(home), wsguard.AllowOrigins(home)},
 		"AllowOrigins stands inside AllowOrigins, but a chain takes only one of them: leave one out"},
@@ -65,7 +65,7 @@ var orderMistakes = []struct {
 		"TrustProxies stands inside TrustProxies, but a chain takes only one of them: leave one out"},
 	{"two identities", []safeguard{wsguard.Authenticate(known, wsguard.FromAuthorization()), wsguard.Authenticate(known, wsguard.FromQuery("t"))},
 		"Authenticate stands inside Authenticate, but a chain takes only one of them: leave one out"},
-	{"two keep-alives", []safeguard{wsguard.KeepAlive(1, 1), wsguard.KeepAlive(2, 2)},
+	{"two keep-alives", []safeguard{wsguard.KeepAlive(time.Second, time.Second), wsguard.KeepAlive(2*time.Second, 2*time.Second)},
 		"KeepAlive stands inside KeepAlive, but a chain takes only one of them: leave one out"},
 	{"TLS before proxies", []safeguard{wsguard.RequireTLS(), wsguard.TrustProxies(tenNet)},
 		"RequireTLS stands outside TrustProxies and would not see what it establishes: put TrustProxies before RequireTLS"},

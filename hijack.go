@@ -28,9 +28,10 @@ var errUnclaimed = errors.New("message rules are in the chain, but the handler r
 
 func (w *writer) WriteHeader(status int) {
 	switch {
-	case w.s.answered:
+	case w.s.swallow:
 	case w.switching && status != http.StatusSwitchingProtocols:
 		w.s.notUpgraded()
+		w.s.swallow = true
 	case status == http.StatusSwitchingProtocols:
 		w.switching = true
 	default:
@@ -42,8 +43,9 @@ func (w *writer) WriteHeader(status int) {
 func (w *writer) Write(p []byte) (int, error) {
 	if w.switching && !w.s.answered {
 		w.s.notUpgraded()
+		w.s.swallow = true
 	}
-	if w.s.answered {
+	if w.s.swallow {
 		return len(p), nil
 	}
 	if w.status == 0 {
@@ -54,7 +56,7 @@ func (w *writer) Write(p []byte) (int, error) {
 
 // WriteHeaderNow is gin's way to send the header.
 func (w *writer) WriteHeaderNow() {
-	if w.s.answered || w.switching {
+	if w.s.swallow || w.switching {
 		return
 	}
 	if gin, ok := w.ResponseWriter.(interface{ WriteHeaderNow() }); ok {
@@ -84,7 +86,7 @@ func (spent) WriteHeader(int)             {}
 func (w *writer) Flush() { _ = w.FlushError() }
 
 func (w *writer) FlushError() error {
-	if w.s.answered || w.switching {
+	if w.s.swallow || w.switching {
 		return nil
 	}
 	return http.NewResponseController(w.ResponseWriter).Flush()
@@ -97,7 +99,10 @@ func (w *writer) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 // it, to whatever library asks.
 func (w *writer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	s := w.s
-	if s.answered || s.hijacked {
+	if s.left.Load() {
+		return nil, nil, handlerReturned()
+	}
+	if s.answered {
 		return nil, nil, http.ErrHijacked
 	}
 	if s.hasBody {
@@ -118,7 +123,7 @@ func (w *writer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	// Some clients send before they have read the response. The server's own
 	// buffers are let go.
 	head, _ := brw.Reader.Peek(brw.Reader.Buffered())
-	s.hijacked, s.answered = true, true
+	s.hijacked, s.answered, s.swallow = true, true, true
 	conn, rw := s.upgrade(nc, append([]byte(nil), head...))
 	if w.switching {
 		// What was held back goes out here, past writers that might not be able
@@ -154,7 +159,14 @@ func hijack(h http.Hijacker) (nc net.Conn, brw *bufio.ReadWriter, err error) {
 // fail answers a hijack that is refused, past any writer of the library's.
 func (w *writer) fail(r *Refusal) (net.Conn, *bufio.ReadWriter, error) {
 	w.s.refuse(w.ResponseWriter, r)
+	w.s.swallow = true
 	return nil, nil, r
+}
+
+// handlerReturned is for a library that upgrades in a goroutine of its own.
+func handlerReturned() *Refusal {
+	return refuse("Handler", "upgrade_failed",
+		errors.New("the handler has returned, and the request with it: call Accept before it does, or use Handler"))
 }
 
 func notHijackable(w http.ResponseWriter) *Refusal {
@@ -195,9 +207,13 @@ func (s *session) upgrade(nc net.Conn, head []byte) (net.Conn, *bufio.ReadWriter
 	}
 	s.info = &info
 	ready := make(chan struct{})
+	defer close(ready) // even if a hook panics its way through
 	s.conn = wire.New(nc, wire.Config{
 		Head:          head,
 		MaxMessage:    s.maxBytes,
+		Fragments:     maxFragments,
+		Controls:      maxControls,
+		ControlEvery:  controlEvery,
 		Times:         s.times,
 		CountMessages: !s.claimed,
 		Refuse:        s.refuseFrame,
@@ -205,9 +221,9 @@ func (s *session) upgrade(nc net.Conn, head []byte) (net.Conn, *bufio.ReadWriter
 		Closed:        func(r wire.Report) { <-ready; s.closed(r) },
 	})
 	err := s.observeHandshake(nil) // before anything else that is told of this connection
-	close(ready)
 	if err != nil {
-		s.end(refuse("Observe", "internal_error", err))
+		// On a goroutine of its own: the end waits until it can be told.
+		go s.end(refuse("Observe", "internal_error", err))
 	}
 	const small = 1 << 10
 	return s.conn, bufio.NewReadWriter(bufio.NewReaderSize(s.conn, small), bufio.NewWriterSize(s.conn, small))
@@ -216,8 +232,11 @@ func (s *session) upgrade(nc net.Conn, head []byte) (net.Conn, *bufio.ReadWriter
 // refuseFrame translates what the wire found in a frame's header.
 func (s *session) refuseFrame(err error) wire.Cause {
 	name, reason := "Handler", "protocol_error"
-	if errors.Is(err, wire.TooLong) {
+	switch err {
+	case wire.TooLong:
 		name, reason = "MaxMessageSize", "message_too_big"
+	case wire.TooManyFragments, wire.TooManyControls:
+		reason = "frame_flood"
 	}
 	r := refuse(name, reason, err)
 	if code, ok := s.codes[reason]; ok {

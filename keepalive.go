@@ -54,7 +54,7 @@ func timeLimit(name string, provides fact, set func(*session, *wire.Times)) func
 }
 
 func mustBePositive(name, field string, d time.Duration) {
-	if d <= 0 {
-		panic(fmt.Sprintf("wsguard: %s: %s is %v and would end every connection: write a time above zero such as 30*time.Second, or leave %s out", name, field, d, name))
+	if d < time.Millisecond { // also a number without its unit
+		panic(fmt.Sprintf("wsguard: %s: %s is %v and would end every connection: write a time with its unit such as 30*time.Second, or leave %s out", name, field, d, name))
 	}
 }

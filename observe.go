@@ -124,7 +124,7 @@ type CloseEvent struct {
 	Conn      ConnInfo
 	Code      websocket.StatusCode // RFC 6455 section 7.4; 1006 when there was no close frame
 	Initiator Initiator
-	Reason    string   // of the close frame, untrusted where the peer is the Initiator
+	Reason    string   // the Refusal's, or what the application closed with; empty for a peer's
 	Refusal   *Refusal // what a safeguard closed for, nil otherwise
 	Duration  time.Duration
 

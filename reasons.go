@@ -75,6 +75,7 @@ var reasons = map[string]outcome{
 	// Framing.
 	"protocol_error":  {0, websocket.StatusProtocolError},
 	"message_too_big": {0, websocket.StatusMessageTooBig},
+	"frame_flood":     {0, websocket.StatusPolicyViolation},
 
 	// Messages.
 	"invalid_utf8":     {0, websocket.StatusInvalidFramePayloadData},

@@ -49,7 +49,9 @@ type session struct {
 	claimed   bool // the rules will be applied by a Conn
 
 	writer   writer
-	answered bool // the handshake was refused, or its response is sent
+	answered bool        // the handshake is decided
+	swallow  bool        // and what a library still writes is dropped
+	left     atomic.Bool // the handler has returned
 	hijacked bool
 
 	// Shared after the upgrade.
@@ -70,11 +72,14 @@ func sessionOf(r *http.Request) *session {
 	return s
 }
 
-// The limits on time that hold without a safeguard.
+// The limits that hold without a safeguard.
 const (
 	messageTimeout    = 10 * time.Second
 	stallTimeout      = 10 * time.Second
 	defaultMaxMessage = 32 << 10
+	maxFragments      = 1024                   // of a message
+	maxControls       = 20                     // control frames at once
+	controlEvery      = 100 * time.Millisecond // and then one in that time
 )
 
 // newSession begins a session, and returns the writer and the request that the
@@ -162,6 +167,7 @@ func (s *session) free() {
 
 // leave runs when the outermost safeguard returns, also by a panic.
 func (s *session) leave() {
+	s.left.Store(true)
 	if p := recover(); p != nil {
 		if s.hijacked {
 			s.end(panicked("handler", p))
@@ -213,7 +219,7 @@ func (s *session) refuse(w http.ResponseWriter, r *Refusal) {
 		_ = http.NewResponseController(w).SetReadDeadline(time.Unix(1, 0))
 	}
 	writeRefusal(w, r)
-	s.answered = true // what a library writes from now on is swallowed
+	s.answered = true
 }
 
 func writeRefusal(w http.ResponseWriter, r *Refusal) {

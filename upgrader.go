@@ -85,6 +85,9 @@ func (u Upgrader) Accept(w http.ResponseWriter, r *http.Request) (*Conn, error) 
 	if s == nil {
 		s, w, r = newSession(w, r)
 	}
+	if s.left.Load() {
+		return nil, handlerReturned()
+	}
 	if s.answered {
 		return nil, refuse("Handler", "upgrade_failed", errors.New("the request has its answer already"))
 	}

@@ -236,8 +236,8 @@ func EnforceSchema(config SchemaConfig) func(http.Handler) http.Handler {
 
 func enforceSchema(name string, config SchemaConfig) func(http.Handler) http.Handler {
 	switch {
-	case config.Schema == nil:
-		panic("wsguard: " + name + ": the schema is nil: write what CompileSchema returned")
+	case config.Schema == nil || config.Schema.compiled == nil:
+		panic("wsguard: " + name + ": the schema is empty: write what CompileSchema returned")
 	case config.Policy > PolicyReply:
 		panic(fmt.Sprintf("wsguard: %s: SchemaConfig.Policy %d does not exist: write PolicyClose, PolicyDrop or PolicyReply", name, config.Policy))
 	case config.Strikes < 0:

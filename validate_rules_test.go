@@ -70,15 +70,30 @@ func TestMessagesAroundARefusal(t *testing.T) {
 	in.wantMessages(t, "before")
 }
 
-// The stream of small frames of RFC 6455, section 10.4: what is in them counts,
-// and nothing else is kept. R42
-func TestManyFragments(t *testing.T) {
+// The stream of small frames of RFC 6455, section 10.4: 1,024 fragments are a
+// message, one more is a flood, and so is a stream of pings. R42, R46
+func TestFrameFloods(t *testing.T) {
 	in := newInbox()
-	c := rawDial(t, newServer(t, in.h))
-	frames := clientFrame(opText, "")
-	frames = append(frames, bytes.Repeat(clientFrame(opContinuation, "x"), 10_000)...)
-	c.send(append(frames, clientFrame(final, "")...))
-	in.wantMessages(t, strings.Repeat("x", 10_000))
+	url := newServer(t, in.h)
+	fragments := append(clientFrame(opText, ""), bytes.Repeat(clientFrame(opContinuation, "x"), 1022)...)
+
+	c := rawDial(t, url)
+	c.send(append(bytes.Clone(fragments), clientFrame(final, "")...))
+	in.wantMessages(t, strings.Repeat("x", 1022))
+
+	for name, flood := range map[string][]byte{
+		"fragments": append(bytes.Clone(fragments), bytes.Repeat(clientFrame(opContinuation, ""), 2)...),
+		"pings":     bytes.Repeat(clientFrame(final|opPing, ""), 50),
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := rawDial(t, url)
+			c.send(flood)
+			in.wantViolation(t, "Handler", "frame_flood", "close")
+			for e := next(t, in.closes); e.Code != 1008; e = next(t, in.closes) {
+				t.Errorf("closed with %d", e.Code)
+			}
+		})
+	}
 }
 
 func asText(f func(context.Context, *wsguard.Conn, string) error) func(context.Context, *wsguard.Conn, websocket.MessageType, []byte) error {

@@ -289,14 +289,14 @@ func TestRulesThatCannotBe(t *testing.T) {
 	s := wsguard.MustCompileSchema(`{}`)
 	no := func(context.Context, *wsguard.Conn, websocket.MessageType, []byte) error { return nil }
 	for want, f := range map[string]func(){
-		"ValidateMessages: the schema is nil": func() { wsguard.ValidateMessages(nil) },
-		"EnforceSchema: the schema is nil":    func() { wsguard.EnforceSchema(wsguard.SchemaConfig{}) },
-		"Policy 3 does not exist":             func() { wsguard.EnforceSchema(wsguard.SchemaConfig{Schema: s, Policy: 3}) },
-		"Strikes is -1":                       func() { wsguard.EnforceSchema(wsguard.SchemaConfig{Schema: s, Strikes: -1}) },
-		"MaxMessageSize: 0 bytes":             func() { wsguard.MaxMessageSize(0) },
-		"MaxMessageSize: -1 bytes":            func() { wsguard.MaxMessageSize(-1) },
-		"CheckMessages: name":                 func() { wsguard.CheckMessages("", no) },
-		"CheckMessages: name or":              func() { wsguard.CheckMessages("mine", nil) },
+		"ValidateMessages: the schema is empty": func() { wsguard.ValidateMessages(nil) },
+		"EnforceSchema: the schema is empty":    func() { wsguard.EnforceSchema(wsguard.SchemaConfig{}) },
+		"Policy 3 does not exist":               func() { wsguard.EnforceSchema(wsguard.SchemaConfig{Schema: s, Policy: 3}) },
+		"Strikes is -1":                         func() { wsguard.EnforceSchema(wsguard.SchemaConfig{Schema: s, Strikes: -1}) },
+		"MaxMessageSize: 0 bytes":               func() { wsguard.MaxMessageSize(0) },
+		"MaxMessageSize: -1 bytes":              func() { wsguard.MaxMessageSize(-1) },
+		"CheckMessages: name":                   func() { wsguard.CheckMessages("", no) },
+		"CheckMessages: name or":                func() { wsguard.CheckMessages("mine", nil) },
 		"EnforceSchema stands inside ValidateMessages": func() {
 			wsguard.ValidateMessages(s)(wsguard.EnforceSchema(wsguard.SchemaConfig{Schema: s})(http.NotFoundHandler()))
 		},

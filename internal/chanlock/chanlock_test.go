@@ -33,9 +33,11 @@ func TestTimePassesForAWaiter(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := chanlock.New()
 		l.Lock()
-		go func() { l.Lock(); l.Unlock() }()
+		got := make(chan bool)
+		go func() { l.Lock(); got <- true }()
 		<-time.After(time.Hour)
 		l.Unlock()
+		<-got
 	})
 }
 

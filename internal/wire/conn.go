@@ -54,7 +54,13 @@ type Counts struct {
 type Config struct {
 	Head       []byte // bytes of the peer that came with the handshake
 	MaxMessage int64  // bytes that a message may declare; 0 is any number
+	Fragments  int    // of a message; 0 is any number
 	Times      Times
+
+	// Controls is how many control frames may come at once; one more may come
+	// each ControlEvery. 0 is any number.
+	Controls     int
+	ControlEvery time.Duration
 
 	// CountMessages makes each incoming data message reset the idle limit.
 	// Without it, Touch does.
@@ -77,6 +83,7 @@ type Conn struct {
 	in       parser
 	inBroken bool  // in has found a violation and cannot go on
 	waited   int64 // time that the unfinished message has been waited for
+	controls int64 // when the control frames so far are paid for
 
 	writeMu    chanlock.Lock
 	out        outgoing
@@ -106,7 +113,7 @@ func New(under net.Conn, cfg Config) *Conn {
 		writeMu: chanlock.New(),
 		done:    make(chan struct{}),
 		head:    cfg.Head,
-		in:      parser{masked: true, max: cfg.MaxMessage},
+		in:      parser{masked: true, max: cfg.MaxMessage, most: cfg.Fragments},
 		out:     outgoing{inResponse: true},
 	}
 	c.cfg.Head = nil
@@ -206,6 +213,10 @@ func (c *Conn) judge(b []byte) (good int, _ error) {
 				c.Touch()
 			}
 		case frame:
+			if c.in.op&0x8 != 0 && !c.payControl() {
+				c.inBroken = true
+				return good, TooManyControls
+			}
 			if c.in.op == opClose {
 				c.closing(Peer, c.in.closeCode())
 			}
@@ -215,6 +226,17 @@ func (c *Conn) judge(b []byte) (good int, _ error) {
 		}
 		good = at
 	}
+}
+
+// payControl counts a control frame against the rate. Without a bound, a peer
+// makes the library answer pings for as long as it likes.
+func (c *Conn) payControl() bool {
+	if c.cfg.Controls == 0 {
+		return true
+	}
+	now := c.clock.now()
+	c.controls = max(c.controls, now) + int64(c.cfg.ControlEvery)
+	return c.controls-now <= int64(c.cfg.Controls)*int64(c.cfg.ControlEvery)
 }
 
 // closing notes a close frame, and bounds what comes after it.

@@ -86,6 +86,9 @@ func (r *rig) frame() (op byte, payload []byte) {
 }
 
 func (r *rig) send(b []byte) {
+	if len(b) == 0 {
+		return
+	}
 	if _, err := r.peer.Write(b); err != nil {
 		r.t.Errorf("send: %v", err)
 	}
@@ -398,7 +401,7 @@ func TestWhoClosed(t *testing.T) {
 		got, _ := r.library()
 		r.send(frameOf(0x88, []byte{0x0F, 0xA1}))
 		<-got
-		go r.frame()
+		go io.Copy(io.Discard, r.peer)
 		if _, err := r.conn.Write([]byte{0x88, 2, 0x0F, 0xA1}); err != nil {
 			t.Errorf("the library cannot answer: %v", err)
 		}
@@ -423,7 +426,7 @@ func TestWhoClosed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) { // the library closes first
 		r := newRig(t, Config{})
 		r.library()
-		go r.frame()
+		go io.Copy(io.Discard, r.peer)
 		r.conn.Write([]byte{0x88, 2, 3, 233})
 		r.wantEnd(closeTimeout, 1001, Server)
 	})
@@ -605,4 +608,51 @@ func TestEndBeforeTheResponse(t *testing.T) {
 			t.Errorf("the peer got %q, want %q", got, want)
 		}
 	})
+}
+
+// R42: what is small, legal and endless ends the connection: fragments by
+// their number, control frames by their rate.
+func TestFloods(t *testing.T) {
+	limits := Config{Fragments: 100, Controls: 20, ControlEvery: 100 * time.Millisecond}
+	for _, tc := range []struct {
+		name    string
+		first   []byte
+		flood   []byte
+		every   time.Duration
+		allowed int
+		want    error
+	}{
+		{"empty fragments", frameOf(0x01, nil), frameOf(0x00, nil), 0, 99, TooManyFragments},
+		{"fragments of a byte", frameOf(0x01, nil), frameOf(0x00, []byte("x")), 0, 99, TooManyFragments},
+		{"pings", nil, frameOf(0x89, make([]byte, 125)), 0, 20, TooManyControls},
+		{"pongs", nil, frameOf(0x8A, nil), 0, 20, TooManyControls},
+		{"pings in a message", frameOf(0x01, nil), frameOf(0x89, nil), 0, 20, TooManyControls},
+		{"pings at the rate", nil, frameOf(0x89, nil), 100 * time.Millisecond, 1000, nil},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := newRig(t, limits)
+				_, failed := r.library()
+				go io.Copy(io.Discard, r.peer)
+				r.send(tc.first)
+				for range tc.allowed {
+					r.send(tc.flood)
+					pass(tc.every)
+				}
+				synctest.Wait()
+				select {
+				case err := <-failed:
+					t.Fatalf("ended within the limit: %v", err)
+				default:
+				}
+				if tc.want == nil {
+					return
+				}
+				r.send(tc.flood)
+				if err := <-failed; err != tc.want {
+					t.Errorf("error %v, want %v", err, tc.want)
+				}
+			})
+		})
+	}
 }

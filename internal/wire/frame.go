@@ -36,6 +36,8 @@ const (
 	ShortClose        Violation = "close frame with a payload of one byte"
 	InvalidCloseCode  Violation = "close frame with a code that must not be sent"
 	TooLong           Violation = "message declares more bytes than allowed"
+	TooManyFragments  Violation = "message has more fragments than allowed"
+	TooManyControls   Violation = "control frames come faster than allowed"
 )
 
 // An event is what the bytes up to a point have completed.
@@ -53,6 +55,7 @@ const (
 type parser struct {
 	masked bool  // frames must be masked: they come from a client
 	max    int64 // most bytes that a message may declare; 0 is any number
+	most   int   // most fragments of a message; 0 is any number
 
 	buf  [maxHeader]byte
 	have uint8
@@ -64,6 +67,7 @@ type parser struct {
 	inPayload bool  // a header was complete, its frame is not
 	left      int64 // bytes of the frame's payload still to come
 	total     int64 // bytes that the frames of the open message declare
+	fragments int   // frames of the open message so far
 	code      [2]byte
 	seen      int64 // bytes of the close frame's payload so far
 }
@@ -168,6 +172,9 @@ func (p *parser) startFrame() error {
 		if p.max > 0 && (length > p.max || p.total+length > p.max) {
 			return TooLong
 		}
+		if p.fragments++; p.most > 0 && p.fragments > p.most {
+			return TooManyFragments
+		}
 		p.total += length
 		p.open = true
 	}
@@ -195,7 +202,7 @@ func (p *parser) payload(b []byte) {
 func (p *parser) endFrame() event {
 	p.have, p.inPayload = 0, false
 	if p.op&0x8 == 0 && p.fin {
-		p.open, p.total = false, 0
+		p.open, p.total, p.fragments = false, 0, 0
 		return message
 	}
 	return frame
