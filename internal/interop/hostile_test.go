@@ -25,21 +25,21 @@ func TestDripWhileTheServerCloses(t *testing.T) {
 			}{
 				{"the frame comes before the close", limits{}, func(c *client) func() {
 					c.send(bytes.Join([][]byte{text("close"), header(0x80|opText, size), make([]byte, 40<<10)}, nil))
-					return c.pester([]byte{'x'})
+					return c.pester(3*time.Millisecond, []byte{'x'})
 				}},
 				{"the frame comes after the close", limits{}, func(c *client) func() {
 					c.send(text("close"))
 					c.untilClose(byeCode)
 					c.send(header(0x80|opText, size))
-					return c.pester([]byte{'x'})
+					return c.pester(3*time.Millisecond, []byte{'x'})
 				}},
 				{"the server's close comes within the frame", limits{lifetime: 50 * time.Millisecond}, func(c *client) func() {
 					c.send(header(0x80|opBinary, size))
-					return c.pester([]byte{'x'})
+					return c.pester(3*time.Millisecond, []byte{'x'})
 				}},
 				{"the peer sends as fast as it can", limits{lifetime: 50 * time.Millisecond}, func(c *client) func() {
 					c.send(header(0x80|opBinary, size))
-					return c.pester(make([]byte, 64<<10))
+					return c.pester(time.Millisecond, make([]byte, 64<<10))
 				}},
 			} {
 				t.Run(tc.name, func(t *testing.T) {

@@ -85,7 +85,7 @@ func TestMaxLifetime(t *testing.T) {
 		}
 		srv.wantClosed(3008, wsguard.InitiatorServer, "lifetime_over")
 		c = srv.connect(handshake{})
-		quit := c.pester(text("I am busy"))
+		quit := c.pester(3*time.Millisecond, text("I am busy"))
 		defer quit()
 		c.untilClose(3008)
 	})
@@ -98,7 +98,7 @@ func TestIdleTimeout(t *testing.T) {
 		srv := start(t, s, limits{idle: 300 * time.Millisecond})
 		c := srv.connect(handshake{})
 		began := time.Now()
-		quit := c.pester(append(frame(0x80|opPing, []byte("?")), frame(0x80|opPong, nil)...))
+		quit := c.pester(100*time.Millisecond, frame(0x80|opPing, []byte("?"))) // as fast as control frames may come
 		defer quit()
 		if got := c.untilClose(3008); got != "idle" {
 			t.Errorf("reason %q", got)
@@ -110,12 +110,12 @@ func TestIdleTimeout(t *testing.T) {
 	})
 }
 
-// pester sends b over and over until quit is called or the socket is closed.
-func (c *client) pester(b []byte) (quit func()) {
+// pester sends b every so often until quit is called or the socket is closed.
+func (c *client) pester(every time.Duration, b []byte) (quit func()) {
 	stop, stopped := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(stopped)
-		tick := time.NewTicker(3 * time.Millisecond)
+		tick := time.NewTicker(every)
 		defer tick.Stop()
 		for {
 			select {
