@@ -247,7 +247,7 @@ func TestAuditTimeIsUTC(t *testing.T) {
 				t.Errorf("%s at %v", r.Message, r.Time)
 			}
 		}
-		time.Sleep(time.Hour)
+		<-time.After(time.Hour)
 	})
 }
 
@@ -285,7 +285,7 @@ func TestAuditSampling(t *testing.T) {
 				if n := len(read()); n != 1 {
 					t.Errorf("%d lines for what is not the flood", n)
 				}
-				time.Sleep(3 * time.Second)
+				<-time.After(3 * time.Second)
 				for range 2 {
 					_ = row.flood(o)
 				}
@@ -295,7 +295,7 @@ func TestAuditSampling(t *testing.T) {
 				if n := row.count(o.Stats()); n != 1002 {
 					t.Errorf("counted %d", n)
 				}
-				time.Sleep(time.Hour)
+				<-time.After(time.Hour)
 			})
 		})
 	}
@@ -312,7 +312,7 @@ func TestAuditSamplingIsBounded(t *testing.T) {
 		if n := len(read()); n > maxReasons+logBurst {
 			t.Errorf("%d lines", n)
 		}
-		time.Sleep(time.Hour)
+		<-time.After(time.Hour)
 	})
 }
 
@@ -337,6 +337,6 @@ func TestAuditLevelOff(t *testing.T) {
 		if want := append(make([]int, 100), 1, 1); !slices.Equal(got, want) {
 			t.Errorf("lines: %v", got)
 		}
-		time.Sleep(time.Hour)
+		<-time.After(time.Hour)
 	})
 }

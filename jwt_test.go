@@ -361,7 +361,7 @@ func TestJWTExpires(t *testing.T) {
 			{119 * time.Second, ""},
 			{time.Second, "token_expired"},
 		} {
-			time.Sleep(step.wait)
+			<-time.After(step.wait)
 			p, err := verifier.Verify(t.Context(), token)
 			wantJWTRefusal(t, token, p, err, step.reason)
 			if err == nil && !p.Expires.After(time.Now()) {

@@ -285,7 +285,7 @@ func TestObserverByMany(t *testing.T) {
 		if s.Connections != 0 || s.HandshakesAccepted != 800 || s.Closes["1000"] != 800 || s.MessagesIn != 800 || s.Refusals["message_rate"].Violations != 800 {
 			t.Errorf("got %+v", s)
 		}
-		time.Sleep(time.Hour)
+		<-time.After(time.Hour)
 	})
 }
 
@@ -313,11 +313,11 @@ func TestAnomaly(t *testing.T) {
 		run := func(buckets, refusals int) {
 			for range buckets {
 				o.spikes.Wake()
-				time.Sleep(5 * time.Second)
+				<-time.After(5 * time.Second)
 				for range refusals {
 					_ = o.handshake(background, HandshakeEvent{Refusal: refusedOrigin})
 				}
-				time.Sleep(5 * time.Second)
+				<-time.After(5 * time.Second)
 			}
 		}
 		logged := func() (all []string) {
@@ -351,7 +351,7 @@ func TestAnomaly(t *testing.T) {
 		expect(false, "")
 		run(1, 500)
 		expect(true, "started", AnomalyEvent{"chat", "handshakes", true, 500, 50}, AnomalyEvent{"chat", "refusals", true, 500, 50})
-		time.Sleep(time.Hour)
+		<-time.After(time.Hour)
 		expect(false, "ended", AnomalyEvent{"chat", "handshakes", false, 0, 50}, AnomalyEvent{"chat", "refusals", false, 0, 50})
 	})
 }

@@ -95,7 +95,7 @@ func TestRotation(t *testing.T) {
 		i.serves(http.StatusOK, setOf("b"))
 		want(t, s, "b", jose.ErrKeyUnknown) // too early for another fetch
 		wantHits(t, i, 1)
-		time.Sleep(30 * time.Second)
+		<-time.After(30 * time.Second)
 		want(t, s, "b", nil)
 		want(t, s, "a", jose.ErrKeyUnknown) // withdrawn
 		wantHits(t, i, 2)
@@ -106,7 +106,7 @@ func TestRotation(t *testing.T) {
 func TestUnsuitableKey(t *testing.T) {
 	inBubble(t, jwks.Config{}, func(t *testing.T, i *issuer, s *jwks.Source) {
 		want(t, s, "a", nil)
-		time.Sleep(time.Minute)
+		<-time.After(time.Minute)
 		if _, err := s.Keys(t.Context(), "a", "RS256"); !errors.Is(err, jose.ErrAlgorithm) {
 			t.Error(err)
 		}
@@ -117,11 +117,11 @@ func TestUnsuitableKey(t *testing.T) {
 func TestRefreshInTheBackground(t *testing.T) {
 	inBubble(t, jwks.Config{}, func(t *testing.T, i *issuer, s *jwks.Source) {
 		want(t, s, "a", nil)
-		time.Sleep(13*time.Minute + 29*time.Second)
+		<-time.After(13*time.Minute + 29*time.Second)
 		want(t, s, "a", nil)
 		wantHits(t, i, 1) // not yet due, whatever the jitter
 		i.does(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
-		time.Sleep(3*time.Minute + 2*time.Second)
+		<-time.After(3*time.Minute + 2*time.Second)
 		wantHits(t, i, 1) // due, but nobody asked
 		start := time.Now()
 		want(t, s, "a", nil)
@@ -129,9 +129,9 @@ func TestRefreshInTheBackground(t *testing.T) {
 			t.Errorf("waited %v for a refresh", waited)
 		}
 		wantHits(t, i, 2)
-		time.Sleep(10 * time.Second) // the fetch times out
+		<-time.After(10 * time.Second) // the fetch times out
 		i.serves(http.StatusOK, setOf("a", "b"))
-		time.Sleep(time.Second)
+		<-time.After(time.Second)
 		want(t, s, "a", nil)
 		wantHits(t, i, 3)
 		want(t, s, "b", nil)
@@ -145,20 +145,20 @@ func TestOutage(t *testing.T) {
 		want(t, s, "a", nil)
 		i.serves(http.StatusInternalServerError, setOf("a"))
 		for range 24*60 - 1 {
-			time.Sleep(time.Minute)
+			<-time.After(time.Minute)
 			want(t, s, "a", nil)
 		}
 		if hits := i.hits.Load(); hits < 24*60-20 || hits > 24*60 {
 			t.Errorf("%d requests in a day with one use a minute", hits)
 		}
 		want(t, s, "b", jwks.ErrUnavailable) // may be new, and cannot be known
-		time.Sleep(time.Minute)
+		<-time.After(time.Minute)
 		want(t, s, "a", jwks.ErrUnavailable) // too old
 		i.serves(http.StatusOK, setOf("a"))
 		want(t, s, "a", jwks.ErrUnavailable) // too early for another fetch
-		time.Sleep(30 * time.Second)
+		<-time.After(30 * time.Second)
 		want(t, s, "a", nil)
-		time.Sleep(time.Minute)
+		<-time.After(time.Minute)
 		want(t, s, "b", jose.ErrKeyUnknown)
 	})
 }
@@ -168,7 +168,7 @@ func TestStaleAfterAPause(t *testing.T) {
 	inBubble(t, jwks.Config{MaxStale: time.Hour}, func(t *testing.T, i *issuer, s *jwks.Source) {
 		want(t, s, "a", nil)
 		i.serves(http.StatusOK, setOf("b"))
-		time.Sleep(time.Hour)
+		<-time.After(time.Hour)
 		want(t, s, "a", jose.ErrKeyUnknown)
 		want(t, s, "b", nil)
 		wantHits(t, i, 2)
@@ -184,18 +184,18 @@ func TestFirstFetchIsTriedAgain(t *testing.T) {
 			hits++
 			want(t, s, "a", jwks.ErrUnavailable)
 			wantHits(t, i, hits)
-			time.Sleep(time.Duration(pause)*time.Second - time.Nanosecond)
+			<-time.After(time.Duration(pause)*time.Second - time.Nanosecond)
 			want(t, s, "a", jwks.ErrUnavailable)
 			wantHits(t, i, hits)
-			time.Sleep(time.Nanosecond)
+			<-time.After(time.Nanosecond)
 		}
 		i.serves(http.StatusOK, setOf("a"))
 		want(t, s, "a", nil)
 		i.serves(http.StatusServiceUnavailable, "")
-		time.Sleep(time.Hour)
+		<-time.After(time.Hour)
 		want(t, s, "a", nil)
 		wantHits(t, i, hits+2)
-		time.Sleep(time.Second) // one failure in a row again
+		<-time.After(time.Second) // one failure in a row again
 		want(t, s, "a", nil)
 		wantHits(t, i, hits+3)
 	})
@@ -206,7 +206,7 @@ func TestUnknownKeyFlood(t *testing.T) {
 	inBubble(t, jwks.Config{RefreshEvery: time.Hour}, func(t *testing.T, i *issuer, s *jwks.Source) {
 		for n := range 10_000 {
 			want(t, s, "x"+strconv.Itoa(n), jose.ErrKeyUnknown)
-			time.Sleep(30 * time.Millisecond)
+			<-time.After(30 * time.Millisecond)
 		}
 		wantHits(t, i, 10) // 300 s
 	})
@@ -252,7 +252,7 @@ func TestTricklingBody(t *testing.T) {
 			for r.Context().Err() == nil {
 				_, _ = io.WriteString(w, " ")
 				_ = http.NewResponseController(w).Flush()
-				time.Sleep(time.Second)
+				<-time.After(time.Second)
 			}
 		})
 		start := time.Now()
@@ -260,7 +260,7 @@ func TestTricklingBody(t *testing.T) {
 		if waited := time.Since(start); waited != 10*time.Second {
 			t.Errorf("the fetch lasted %v", waited)
 		}
-		time.Sleep(2 * time.Second) // the handler sees the end
+		<-time.After(2 * time.Second) // the handler sees the end
 	})
 }
 
@@ -268,7 +268,7 @@ func TestTricklingBody(t *testing.T) {
 func TestCallerLeaves(t *testing.T) {
 	inBubble(t, jwks.Config{}, func(t *testing.T, i *issuer, s *jwks.Source) {
 		i.does(func(w http.ResponseWriter, _ *http.Request) {
-			time.Sleep(2 * time.Second)
+			<-time.After(2 * time.Second)
 			_, _ = io.WriteString(w, setOf("a"))
 		})
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
@@ -325,7 +325,7 @@ func TestBadAnswers(t *testing.T) {
 				want(t, s, "a", nil)
 				i.does(row.handle)
 				for range 20 {
-					time.Sleep(time.Minute)
+					<-time.After(time.Minute)
 					want(t, s, "b", jwks.ErrUnavailable)
 					want(t, s, "a", nil) // the last good set
 				}
@@ -352,7 +352,7 @@ func TestWithdrawnKeys(t *testing.T) {
 	inBubble(t, jwks.Config{}, func(t *testing.T, i *issuer, s *jwks.Source) {
 		want(t, s, "a", nil)
 		i.serves(http.StatusOK, `{"keys":[]}`)
-		time.Sleep(time.Hour)
+		<-time.After(time.Hour)
 		want(t, s, "b", jose.ErrKeyUnknown)
 		want(t, s, "a", jose.ErrKeyUnknown)
 	})

@@ -131,7 +131,7 @@ func TestRetryAfterIsLongEnough(t *testing.T) {
 				if ok || retry <= 0 {
 					t.Fatalf("rate %v: Allow(%d) of an empty bucket = %v, %v", r, n, ok, retry)
 				}
-				time.Sleep(retry)
+				<-time.After(retry)
 				if ok, more := allow(n); !ok {
 					t.Errorf("rate %v: refused %d tokens after %v, told to wait another %v", r, n, retry, more)
 				}
@@ -160,7 +160,7 @@ func TestRateHolds(t *testing.T) {
 					if ok {
 						allowed.Add(1)
 					}
-					time.Sleep(10 * time.Millisecond) // of the bubble
+					<-time.After(10 * time.Millisecond) // of the bubble
 				}
 			})
 		}

@@ -35,7 +35,7 @@ func TestEvictionNeverGivesTokens(t *testing.T) {
 		if got := allows(b, key(1)); got != 0 {
 			t.Errorf("a key got %d more tokens because others came, want 0", got)
 		}
-		time.Sleep(10*time.Second - 1)
+		<-time.After(10*time.Second - 1)
 		b.Allow(key(5), 1)
 		if got := b.Len(); got != 2 {
 			t.Errorf("Len = %d just before buckets are full, want 2", got)
@@ -43,7 +43,7 @@ func TestEvictionNeverGivesTokens(t *testing.T) {
 		if got := allows(b, key(1)); got != 9 {
 			t.Errorf("a key got %d just before its bucket was full, want 9", got)
 		}
-		time.Sleep(time.Nanosecond)
+		<-time.After(time.Nanosecond)
 		// Key 2 is full now, and makes room for key 6.
 		if got := allows(b, key(6)); got != 10 {
 			t.Errorf("a new key got %d when there was room, want 10", got)
@@ -61,7 +61,7 @@ func TestEvictionIsIncremental(t *testing.T) {
 		for i := range 100 {
 			b.Allow(key(i), 1)
 		}
-		time.Sleep(time.Hour)
+		<-time.After(time.Hour)
 		for i := range 50 {
 			b.Allow(key(1000+i), 1)
 			if got, want := b.Len(), 100-(i+1); got != want {
@@ -82,7 +82,7 @@ func TestHeldBucketStays(t *testing.T) {
 		}
 		first.Release()
 		first.Release() // must not release the second
-		time.Sleep(time.Hour)
+		<-time.After(time.Hour)
 		if b.Allow(key(2), 10); b.Len() != 1 {
 			t.Errorf("Len = %d, want 1", b.Len())
 		}
@@ -97,7 +97,7 @@ func TestHeldBucketStays(t *testing.T) {
 		if got := allows(b, key(1)); got != 0 {
 			t.Errorf("a key got %d tokens by releasing its bucket, want 0", got)
 		}
-		time.Sleep(time.Hour)
+		<-time.After(time.Hour)
 		third := b.Bucket(key(3))
 		defer third.Release()
 		if ok, _ := third.Allow(10); !ok || b.Len() != 1 {
@@ -122,7 +122,7 @@ func TestOverflowBucketIsNoEntry(t *testing.T) {
 		}
 		overflow.Release()
 		other.Release()
-		time.Sleep(time.Hour)
+		<-time.After(time.Hour)
 		b.Allow(key(3), 10)
 		if ok, _ := b.Allow(key(4), 1); ok {
 			t.Error("the overflow bucket was evicted")

@@ -54,26 +54,26 @@ func (r *recorder) expect(t *testing.T, want ...string) {
 func TestPulse(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRecorder()
-		time.Sleep(time.Minute)
+		<-time.After(time.Minute)
 		r.expect(t)
 
 		r.Wake()
 		r.Wake()
-		time.Sleep(time.Hour)
+		<-time.After(time.Hour)
 		r.expect(t, "1m10s: beat after 10s", "1m20s: beat after 10s")
 
 		r.active.Store(true)
 		r.Wake()
-		time.Sleep(25 * time.Second)
+		<-time.After(25 * time.Second)
 		r.active.Store(false)
-		time.Sleep(time.Minute)
+		<-time.After(time.Minute)
 		r.expect(t, "1h1m0s: missed 358", "1h1m10s: beat after 10s", "1h1m20s: beat after 10s",
 			"1h1m30s: beat after 10s", "1h1m40s: beat after 10s")
 
-		time.Sleep(4 * time.Second)
+		<-time.After(4 * time.Second)
 		r.Wake()
 		r.expect(t, "1h2m29s: missed 4")
-		time.Sleep(time.Minute)
+		<-time.After(time.Minute)
 		r.expect(t, "1h2m39s: beat after 10s", "1h2m49s: beat after 10s")
 	})
 }
@@ -82,11 +82,11 @@ func TestWakeSoonAfterFallingAsleepMissesNone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRecorder()
 		r.Wake()
-		time.Sleep(25 * time.Second)
+		<-time.After(25 * time.Second)
 		r.Wake()
-		time.Sleep(11 * time.Second)
+		<-time.After(11 * time.Second)
 		r.expect(t, "10s: beat after 10s", "20s: beat after 10s", "35s: beat after 10s")
-		time.Sleep(time.Minute)
+		<-time.After(time.Minute)
 	})
 }
 
@@ -96,10 +96,10 @@ func TestSlowBeatsDoNotPileUp(t *testing.T) {
 		r.Beat = func(d time.Duration) {
 			r.note("beat after %v", d)
 			r.Wake() // Beat may, also through others that it waits for.
-			time.Sleep(60 * time.Second)
+			<-time.After(60 * time.Second)
 		}
 		r.Wake()
-		time.Sleep(time.Hour)
+		<-time.After(time.Hour)
 		r.expect(t, "10s: beat after 10s", "1m20s: beat after 1m10s")
 	})
 }
@@ -117,10 +117,10 @@ func TestActivityWhileFallingAsleep(t *testing.T) {
 			}
 		}
 		r.Wake()
-		time.Sleep(35 * time.Second)
+		<-time.After(35 * time.Second)
 		r.active.Store(false)
 		r.expect(t, "10s: beat after 10s", "20s: beat after 10s", "30s: beat after 10s")
-		time.Sleep(time.Minute)
+		<-time.After(time.Minute)
 	})
 }
 
@@ -138,10 +138,10 @@ func TestWakeByMany(t *testing.T) {
 			}
 		}
 		r.Wake()
-		time.Sleep(time.Minute)
+		<-time.After(time.Minute)
 		r.Wake()
 		wg.Wait()
-		time.Sleep(time.Minute)
+		<-time.After(time.Minute)
 		r.expect(t, "10s: beat after 10s", "20s: beat after 10s", "1m10s: beat after 10s", "1m20s: beat after 10s")
 	})
 }
@@ -153,6 +153,6 @@ func TestWakeDoesNotAllocate(t *testing.T) {
 		if n := testing.AllocsPerRun(100, r.Wake); n != 0 {
 			t.Errorf("%v allocations", n)
 		}
-		time.Sleep(time.Minute)
+		<-time.After(time.Minute)
 	})
 }

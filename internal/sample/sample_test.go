@@ -37,7 +37,7 @@ func TestTake(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := sample.New(10, 3*time.Second)
 		for _, row := range rows {
-			time.Sleep(row.wait)
+			<-time.After(row.wait)
 			var got passed
 			for range row.calls {
 				got.suppressed, got.ok = s.Take()
@@ -65,7 +65,7 @@ func TestTakeLosesNothing(t *testing.T) {
 			})
 		}
 		wg.Wait()
-		time.Sleep(time.Second)
+		<-time.After(time.Second)
 		n, ok := s.Take()
 		if total := seen.Load() + n; !ok || total != 8000 {
 			t.Errorf("%d of 8000 accounted for", total)

@@ -33,7 +33,7 @@ func newEndpoint() *endpoint {
 		func(signal int, active bool, observed, expected float64) {
 			e.mu.Lock()
 			defer e.mu.Unlock()
-			time.Sleep(e.block)
+			<-time.After(e.block)
 			e.block = 0
 			// What is usual moves a little with each bucket.
 			usual := math.Round(expected/10) * 10
@@ -46,9 +46,9 @@ func newEndpoint() *endpoint {
 func (e *endpoint) run(buckets int, n int64) {
 	for range buckets {
 		e.Wake()
-		time.Sleep(5 * time.Second)
+		<-time.After(5 * time.Second)
 		e.count.Add(n)
-		time.Sleep(5 * time.Second)
+		<-time.After(5 * time.Second)
 	}
 	synctest.Wait()
 }
@@ -77,7 +77,7 @@ func TestSpike(t *testing.T) {
 		e.expect(t, true)
 		e.run(2, 100)
 		e.expect(t, false, "signal 1 active false: 100 instead of 100")
-		time.Sleep(time.Hour)
+		<-time.After(time.Hour)
 	})
 }
 
@@ -93,7 +93,7 @@ func TestSlowReport(t *testing.T) {
 		e.expect(t, true, "signal 1 active true: 1000 instead of 100")
 		e.run(1, 100)
 		e.expect(t, false, "signal 1 active false: 100 instead of 100")
-		time.Sleep(time.Hour)
+		<-time.After(time.Hour)
 	})
 }
 
@@ -103,7 +103,7 @@ func TestSpikeEndsWithTheTraffic(t *testing.T) {
 		e.run(400, 100)
 		e.run(1, 1000)
 		e.expect(t, true, "signal 1 active true: 1000 instead of 100")
-		time.Sleep(time.Hour)
+		<-time.After(time.Hour)
 		e.expect(t, false, "signal 1 active false: 0 instead of 100")
 	})
 }
@@ -114,40 +114,40 @@ func TestIdleIsRemembered(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := newEndpoint()
 		e.run(400, 100)
-		time.Sleep(24 * time.Hour)
+		<-time.After(24 * time.Hour)
 		e.expect(t, false)
 		e.run(1, 100)
 		e.expect(t, true, "signal 1 active true: 100 instead of 0")
-		time.Sleep(time.Hour)
+		<-time.After(time.Hour)
 	})
 }
 
 func TestTimerStopsWithoutTraffic(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := newEndpoint()
-		time.Sleep(24 * time.Hour)
+		<-time.After(24 * time.Hour)
 		if n := e.reads.Load(); n != 0 {
 			t.Errorf("totals were read %d times before there was anything", n)
 		}
 		for range 3 {
 			e.run(1, 1)
-			time.Sleep(time.Hour)
+			<-time.After(time.Hour)
 			n := e.reads.Swap(0)
 			if n == 0 || n > 20 {
 				t.Errorf("totals were read %d times for one event", n)
 			}
-			time.Sleep(24 * time.Hour)
+			<-time.After(24 * time.Hour)
 			if n := e.reads.Load(); n != 0 {
 				t.Errorf("totals were read %d times in a quiet day", n)
 			}
 		}
 		e.busy.Store(true)
 		e.Wake()
-		time.Sleep(time.Hour)
+		<-time.After(time.Hour)
 		if n := e.reads.Load(); n < 360 {
 			t.Errorf("totals were read %d times in a busy hour", n)
 		}
 		e.busy.Store(false)
-		time.Sleep(time.Hour)
+		<-time.After(time.Hour)
 	})
 }
