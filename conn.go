@@ -60,8 +60,11 @@ func (c *Conn) serve(base context.Context, serve func(context.Context, *Conn) er
 	c.ctx = ctx
 	c.s.cancel.Store(&cancel)
 	defer cancel(nil)
+	if r := c.s.refusal.Load(); r != nil { // before cancel was there to be called
+		cancel(r)
+	}
 	select {
-	case <-c.s.conn.Done(): // before cancel was there to be called
+	case <-c.s.conn.Done():
 		cancel(c.gone(nil))
 	default:
 	}

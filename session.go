@@ -90,8 +90,8 @@ func newSession(w http.ResponseWriter, r *http.Request) (*session, http.Response
 		id:        rand.Text()[:16],
 		began:     time.Now(),
 		peer:      r.RemoteAddr,
-		origin:    r.Header.Get("Origin"),
-		userAgent: r.Header.Get("User-Agent"),
+		origin:    clip(r.Header.Get("Origin")),
+		userAgent: clip(r.Header.Get("User-Agent")),
 		hasBody:   r.ContentLength != 0,
 		maxBytes:  defaultMaxMessage,
 	}
@@ -285,14 +285,15 @@ func (s *session) observeHandshake(r *Refusal) error {
 	return errors.Join(errs...)
 }
 
-// clip bounds a header value of the peer's that is kept.
+// clip copies the beginning of a header value that is kept: the value itself
+// would keep the whole header in memory.
 func clip(s string) string { return strings.Clone(s[:min(len(s), 256)]) }
 
 // connInfo is what observers may know. No token, cookie or query is in it.
 func (s *session) connInfo() ConnInfo {
 	info := ConnInfo{
 		ID: s.id, PeerAddr: s.peer, Subprotocol: s.sub, Since: s.began,
-		Origin: clip(s.origin), UserAgent: clip(s.userAgent),
+		Origin: s.origin, UserAgent: s.userAgent,
 		TokenFingerprint: s.tokenFP,
 	}
 	if c, err := s.locate(); err == nil {
