@@ -95,6 +95,7 @@ type Conn struct {
 	cause    *Cause
 	ending   atomic.Bool
 	killed   atomic.Bool
+	pongDue  atomic.Bool   // a ping of ours has no pong yet
 	broken   atomic.Bool   // the stream ended without a close frame
 	peerCode atomic.Uint32 // code of the peer's close frame
 	sentCode atomic.Uint32 // code of the close frame that the library sent
@@ -213,7 +214,7 @@ func (c *Conn) judge(b []byte) (good int, _ error) {
 				c.Touch()
 			}
 		case frame:
-			if c.in.op&0x8 != 0 && !c.payControl() {
+			if c.in.op&0x8 != 0 && !c.answersPing() && !c.payControl() {
 				c.inBroken = true
 				return good, TooManyControls
 			}
@@ -227,6 +228,10 @@ func (c *Conn) judge(b []byte) (good int, _ error) {
 		good = at
 	}
 }
+
+// answersPing reports whether the frame that has just ended is the one pong
+// that a ping of ours asked for. It is free.
+func (c *Conn) answersPing() bool { return c.in.op == opPong && c.pongDue.Swap(false) }
 
 // payControl counts a control frame against the rate. Without a bound, a peer
 // makes the library answer pings for as long as it likes.
@@ -327,6 +332,7 @@ func (c *Conn) sendOwed() {
 	}
 	if c.pingOwed && !c.ending.Load() {
 		c.pingOwed = false
+		c.pongDue.Store(true)
 		_, _ = c.send(control(nil, opPing, nil))
 	}
 	if c.closeOwed != nil {

@@ -365,13 +365,15 @@ func TestEndIsBounded(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				r := newRig(t, Config{})
-				go peer(r)
+				gone := make(chan struct{})
+				go func() { peer(r); close(gone) }()
 				r.library()
 				r.conn.End(Cause{Code: 1001, Err: errTest})
 				<-r.report
 				if r.age() > linger {
 					t.Errorf("took %v", r.age())
 				}
+				<-gone
 			})
 		})
 	}
@@ -655,4 +657,23 @@ func TestFloods(t *testing.T) {
 			})
 		})
 	}
+}
+
+// The pongs that our own pings ask for are no flood.
+func TestPongsThatWereAskedFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, Config{Controls: 20, ControlEvery: 100 * time.Millisecond,
+			Times: Times{Ping: 10 * time.Millisecond, Pong: limitOf(time.Second, 3008)}})
+		_, failed := r.library()
+		for range 500 {
+			r.frame()
+			r.send(frameOf(0x8A, nil))
+		}
+		synctest.Wait()
+		select {
+		case err := <-failed:
+			t.Errorf("ended: %v", err)
+		default:
+		}
+	})
 }
