@@ -130,6 +130,27 @@ func TestKeepAliveKeepsALivingPeer(t *testing.T) {
 	}
 }
 
+// A peer that dies while the application is busy is found when the application
+// has read what came before. R48
+func TestKeepAliveAfterABusyApplication(t *testing.T) {
+	timed(t, map[string]http.Handler{"Handler": wsguard.Handler(func(ctx context.Context, c *wsguard.Conn) error {
+		pass(10 * time.Minute)
+		return echo(ctx, c)
+	})}, keepAlive, func(t *testing.T, rec *recorder, m *memoryServer) {
+		c := m.raw()
+		began := time.Now()
+		if first, _ := c.frame(); first != final|opPing {
+			t.Errorf("frame %08b, want a ping", first)
+		}
+		c.send(clientFrame(final|opPong, "")) // the last sign of life
+		go c.discard()
+		e := <-rec.closes
+		if took := time.Since(began); took < 10*time.Minute || took > 11*time.Minute || reasonOf(e.Refusal) != "no_pong" {
+			t.Errorf("it ended after %v for %v", took, e.Refusal)
+		}
+	})
+}
+
 // So does a client of another library, while it reads.
 func TestKeepAliveWithAClient(t *testing.T) {
 	timed(t, echoes, keepAlive, func(t *testing.T, rec *recorder, m *memoryServer) {

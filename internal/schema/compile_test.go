@@ -203,3 +203,18 @@ func FuzzCompile(f *testing.F) {
 		}
 	})
 }
+
+// A $id that v5 cannot find again would end the process, by its stack. R58
+func TestIdentifiersInNormalForm(t *testing.T) {
+	for id, ok := range map[string]bool{
+		"https://example.com/room.json": true, "https://example.com/a?b=c": true, "room.json": true,
+		"urn:example:room": true, "": true, "#anchor": true,
+		"?": false, "https://example.com/a?": false, "https://example.com/a/../b": false,
+		"https://example.com/./a": false,
+	} {
+		_, err := schema.Compile([]byte(`{"$schema":"http://json-schema.org/draft-07/schema#","$id":"`+id+`","type":"string"}`), nil)
+		if refused := err != nil && strings.Contains(err.Error(), "normal form"); refused == ok {
+			t.Errorf("%q: %v", id, err)
+		}
+	}
+}

@@ -144,6 +144,9 @@ func (r *review) keyword(at, name string, holds holds, value any) {
 			r.note(at, "too great to have an effect")
 		}
 	case string:
+		if (name == "$id" || name == "id") && !isNormal(value) {
+			r.note(at, "no URI in normal form; write it without dot segments and without an empty query")
+		}
 		if name == "format" && jsonschema.Formats[value] == nil {
 			r.note(at, "no format that is checked; if it is for readers only, name the keyword x-format")
 		}
@@ -169,6 +172,24 @@ func (r *review) keyword(at, name string, holds holds, value any) {
 			}
 		}
 	}
+}
+
+// isNormal reports whether a reference to the place that an identifier names
+// comes back to that identifier. Where it does not, v5 looks for the schema
+// among the documents, finds it there, and begins again until the stack ends.
+func isNormal(id string) bool {
+	id, _, _ = strings.Cut(id, "#")
+	u, err := url.Parse(id)
+	if err != nil {
+		return false
+	}
+	if !u.IsAbs() {
+		above, _ := url.Parse(base)
+		u = above.ResolveReference(u)
+		id = u.String()
+	}
+	again, err := url.Parse(id)
+	return err == nil && again.ResolveReference(&url.URL{}).String() == id
 }
 
 // pointsToSchema reports whether the fragment of a $ref is an anchor or a
