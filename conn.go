@@ -40,7 +40,7 @@ type Conn struct {
 }
 
 func newConn(s *session, ws *websocket.Conn, u Upgrader) *Conn {
-	c := &Conn{s: s, ws: ws, wmu: chanlock.New(), queue: queue{maxMessages: u.QueueMessages, maxBytes: u.QueueBytes}}
+	c := &Conn{s: s, ws: ws, queue: queue{maxMessages: u.QueueMessages, maxBytes: u.QueueBytes}}
 	c.reads.c, c.write.c = c, c
 	if c.queue.maxMessages <= 0 {
 		c.queue.maxMessages = 64
@@ -267,7 +267,9 @@ func (c *Conn) Write(ctx context.Context, typ websocket.MessageType, data []byte
 	}
 	err := c.write.begin(ctx)
 	if err == nil {
-		err = c.ws.Write(context.Background(), typ, data)
+		// Past the library, whose part is done with the handshake and with
+		// reading: a message of a server is its bytes behind a length.
+		err = c.s.conn.WriteMessage(typ == websocket.MessageText, data)
 		c.write.end()
 	}
 	c.wmu.Unlock()

@@ -16,10 +16,15 @@ const (
 	factKeepAlive
 	factIdle
 	factLifetime
+	factFirstMessage
+	factMessageTime
+	factWriteTime
 	factMaxMessage
+	factFrames
 	factSchema
 	factSanitizer
 	factCloseCodes
+	factKeepRefused
 )
 
 // providers names who establishes a fact, for messages to developers.

@@ -198,62 +198,64 @@ func hijacker(w http.ResponseWriter) (first http.Hijacker) {
 // upgrade puts the wire under the connection.
 func (s *session) upgrade(nc net.Conn, head []byte) (net.Conn, *bufio.ReadWriter) {
 	if p := s.principal; p != nil && !p.Expires.IsZero() {
-		s.times.Expiry = s.limit(max(1, time.Until(p.Expires)), "Authenticate", "token_expired")
+		s.limits.Expiry = max(1, time.Until(p.Expires))
 	}
-	s.applyCodes()
 	info := s.connInfo()
 	if len(s.observers) > 0 {
 		info.Endpoint = s.observers[0].endpoint
 	}
 	s.info = &info
-	ready := make(chan struct{})
-	defer close(ready) // even if a hook panics its way through
-	s.conn = wire.New(nc, wire.Config{
-		Head:          head,
-		MaxMessage:    s.maxBytes,
-		Fragments:     maxFragments,
-		Controls:      maxControls,
-		ControlEvery:  controlEvery,
-		Times:         s.times,
-		CountMessages: !s.claimed,
-		Refuse:        s.refuseFrame,
-		Ending:        func(c wire.Cause) { <-ready; s.ending(c) },
-		Closed:        func(r wire.Report) { <-ready; s.closed(r) },
-	})
+	s.told = make(chan struct{})
+	defer close(s.told) // even if a hook panics its way through
+	s.conn = wire.New(nc, wire.Config{Head: head, Limits: &s.limits, Owner: owner{s}, CountMessages: !s.claimed})
 	err := s.observeHandshake(nil) // before anything else that is told of this connection
 	if err != nil {
 		// On a goroutine of its own: the end waits until it can be told.
 		go s.end(refuse("Observe", "internal_error", err))
 	}
-	const small = 1 << 10
-	return s.conn, bufio.NewReadWriter(bufio.NewReaderSize(s.conn, small), bufio.NewWriterSize(s.conn, small))
+	reads, writes := 1<<10, 1<<10
+	if s.claimed {
+		// The wire reads ahead by itself, and Conn writes past the library, which
+		// is left with control frames.
+		reads, writes = 256, 128
+	}
+	return s.conn, bufio.NewReadWriter(bufio.NewReaderSize(s.conn, reads), bufio.NewWriterSize(s.conn, writes))
 }
 
-// refuseFrame translates what the wire found in a frame's header.
-func (s *session) refuseFrame(err error) wire.Cause {
-	name, reason := "Handler", "protocol_error"
-	switch err {
-	case wire.TooLong:
-		name, reason = "MaxMessageSize", "message_too_big"
-	case wire.TooManyFragments, wire.TooManyControls:
-		reason = "frame_flood"
-	}
-	r := refuse(name, reason, err)
-	if code, ok := s.codes[reason]; ok {
-		r.CloseCode = code
-	}
-	_ = s.violation(r, "close")
-	return s.cause(r)
+// breaches says, for what the wire refuses, which safeguard changes it and
+// what the reason is. What is not here is a protocol error.
+var breaches = map[error]struct{ safeguard, reason string }{
+	wire.MessageTooLong:   {"MaxMessageSize", "message_too_big"},
+	wire.FrameTooLong:     {"LimitFrames", "message_too_big"},
+	wire.TooManyFragments: {"LimitFrames", "frame_flood"},
+	wire.TooManyEmpty:     {"LimitFrames", "frame_flood"},
+	wire.TooManyControls:  {"LimitFrames", "frame_flood"},
+	wire.InvalidText:      {"Handler", "invalid_utf8"},
+	wire.InvalidReason:    {"Handler", "invalid_utf8"},
+
+	wire.NoPong:       {"KeepAlive", "no_pong"},
+	wire.Idle:         {"IdleTimeout", "idle"},
+	wire.LifetimeOver: {"MaxLifetime", "lifetime_over"},
+	wire.Expired:      {"Authenticate", "token_expired"},
+	wire.SlowStart:    {"FirstMessageTimeout", "slow_start"},
+	wire.SlowMessage:  {"MessageTimeout", "slow_message"},
+	wire.SlowReader:   {"WriteTimeout", "slow_reader"},
 }
 
-// applyCodes changes the close codes of the limits on time.
-func (s *session) applyCodes() {
-	t := &s.times
-	for _, l := range []*wire.Limit{&t.Pong, &t.Idle, &t.Lifetime, &t.Expiry, &t.Message, &t.Stall} {
-		if r, ok := l.Cause.Err.(*Refusal); ok {
-			if code, ok := s.codes[r.Reason]; ok {
-				r.CloseCode, l.Cause.Code = code, uint16(code)
-			}
-		}
+// Refuse translates what the wire refuses. What a peer has sent is a
+// violation; what it has not is told by the end of the connection.
+func (s owner) Refuse(err error) wire.Cause {
+	b, ok := breaches[err]
+	if !ok {
+		b.safeguard, b.reason = "Handler", "protocol_error"
 	}
+	_, sent := err.(wire.Violation)
+	if !sent {
+		err = nil
+	}
+	cause := s.cause(refuse(b.safeguard, b.reason, err))
+	if sent {
+		_ = s.violation(cause.Err.(*Refusal), "close")
+	}
+	return cause
 }

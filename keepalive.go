@@ -19,9 +19,7 @@ import (
 func KeepAlive(interval, timeout time.Duration) func(http.Handler) http.Handler {
 	mustBePositive("KeepAlive", "interval", interval)
 	mustBePositive("KeepAlive", "timeout", timeout)
-	return timeLimit("KeepAlive", factKeepAlive, func(s *session, t *wire.Times) {
-		t.Ping, t.Pong = interval, s.limit(timeout, "KeepAlive", "no_pong")
-	})
+	return timeLimit("KeepAlive", factKeepAlive, func(l *wire.Limits) { l.Ping, l.Pong = interval, timeout })
 }
 
 // IdleTimeout ends a connection with 3008 (idle) on which no message was
@@ -30,9 +28,7 @@ func KeepAlive(interval, timeout time.Duration) func(http.Handler) http.Handler 
 // another library, every data message counts. (R27, R48)
 func IdleTimeout(d time.Duration) func(http.Handler) http.Handler {
 	mustBePositive("IdleTimeout", "duration", d)
-	return timeLimit("IdleTimeout", factIdle, func(s *session, t *wire.Times) {
-		t.Idle = s.limit(d, "IdleTimeout", "idle")
-	})
+	return timeLimit("IdleTimeout", factIdle, func(l *wire.Limits) { l.Idle = d })
 }
 
 // MaxLifetime ends a connection with 3008 (lifetime_over) that is older than
@@ -40,15 +36,45 @@ func IdleTimeout(d time.Duration) func(http.Handler) http.Handler {
 // safeguards. (R27)
 func MaxLifetime(d time.Duration) func(http.Handler) http.Handler {
 	mustBePositive("MaxLifetime", "duration", d)
-	return timeLimit("MaxLifetime", factLifetime, func(s *session, t *wire.Times) {
-		t.Lifetime = s.limit(d, "MaxLifetime", "lifetime_over")
-	})
+	return timeLimit("MaxLifetime", factLifetime, func(l *wire.Limits) { l.Lifetime = d })
+}
+
+// FirstMessageTimeout ends a connection with 3008 (slow_start) whose first
+// message is not there d after the upgrade. Without it, a client may connect
+// and say nothing for as long as IdleTimeout lets it. (R27, R49)
+func FirstMessageTimeout(d time.Duration) func(http.Handler) http.Handler {
+	mustBePositive("FirstMessageTimeout", "duration", d)
+	return timeLimit("FirstMessageTimeout", factFirstMessage, func(l *wire.Limits) { l.First = d })
+}
+
+// MessageTimeout ends a connection with 3008 (slow_message) on which a message
+// has begun and does not get on: d is how long the peer may stall in one, from
+// its first byte to its last, and what arrives of it earns time back at
+// bytesPerSecond, up to d again. So a message takes at most d, plus its length
+// at that rate, and no pause in it is longer than d. Only the time counts that
+// somebody waits for the peer. Without it, the limits are 10 seconds and 4096
+// bytes a second. (R42, R49)
+func MessageTimeout(d time.Duration, bytesPerSecond int) func(http.Handler) http.Handler {
+	mustBePositive("MessageTimeout", "duration", d)
+	if bytesPerSecond < 1 {
+		panic(fmt.Sprintf("wsguard: MessageTimeout: a rate of %d bytes a second lets a message take for ever: write at least 1, such as 4096", bytesPerSecond))
+	}
+	return timeLimit("MessageTimeout", factMessageTime, func(l *wire.Limits) { l.MessageTime, l.MinRate = d, bytesPerSecond })
+}
+
+// WriteTimeout ends a connection with 1008 (slow_reader) whose peer does not
+// take what is written: d is how long one write may stall, and what the peer
+// takes earns time back at 4096 bytes a second, or what MessageTimeout says, up
+// to d again. Without it, the limit is 10 seconds. (R49)
+func WriteTimeout(d time.Duration) func(http.Handler) http.Handler {
+	mustBePositive("WriteTimeout", "duration", d)
+	return timeLimit("WriteTimeout", factWriteTime, func(l *wire.Limits) { l.WriteTime = d })
 }
 
 // timeLimit makes a safeguard that holds below every library.
-func timeLimit(name string, provides fact, set func(*session, *wire.Times)) func(http.Handler) http.Handler {
+func timeLimit(name string, provides fact, set func(*wire.Limits)) func(http.Handler) http.Handler {
 	return safeguard(rule{name: name, provides: provides, passive: true}, func(s *session, _ *http.Request) *Refusal {
-		set(s, &s.times)
+		set(&s.limits)
 		return nil
 	})
 }

@@ -1,6 +1,7 @@
 package wsguard
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/wsguard/wsguard/internal/clientip"
 	"github.com/wsguard/wsguard/internal/limit"
+	"github.com/wsguard/wsguard/internal/wire"
 )
 
 // A Key says what a limit counts by. It is an argument of every limit, so that
@@ -255,6 +257,89 @@ func (l *rateRule) check(ctx context.Context, c *Conn, size int) *Refusal {
 			return refuse(l.name, "context_ended", context.Cause(ctx))
 		}
 	}
+}
+
+// FrameLimits bounds what a peer may do with frames (RFC 6455, sections 5 and
+// 10.4). A field that is zero has its default; none can be switched off, but
+// each can be raised.
+type FrameLimits struct {
+	// ControlRate is how many control frames (pings, pongs that nobody asked
+	// for, close) may come a second on average, ControlBurst how many at once.
+	// The defaults are 10 and 20. More end the connection with 1008
+	// (frame_flood): without a bound, a peer makes the library answer pings for
+	// as long as it likes.
+	ControlRate  rate.Limit
+	ControlBurst int
+
+	// Fragments is the most frames that one message may come in. The default is
+	// 1,024. More end the connection with 1008 (frame_flood).
+	Fragments int
+
+	// EmptyFrames is how many frames in a row may carry nothing and end no
+	// message. The default is 8. More end the connection with 1008
+	// (frame_flood): no limit on size ever sees them.
+	EmptyFrames int
+
+	// FrameSize is the most bytes that one frame may declare. The default is
+	// what MaxMessageSize allows a whole message; a larger value changes
+	// nothing. More end the connection with 1009 (message_too_big), before the
+	// payload.
+	FrameSize int64
+
+	// ByteRate is how many bytes a second are read from the socket on average,
+	// ByteBurst how many at once; all bytes count. Beyond it nothing is read
+	// for a while, so that TCP slows the peer down; nothing is refused. The
+	// default is no limit. Both or none must be set.
+	ByteRate  rate.Limit
+	ByteBurst int
+}
+
+// LimitFrames changes the limits on frames, which hold on every connection
+// that is upgraded inside a chain, below whatever library speaks the protocol.
+// (R42, R44, R46, R49)
+func LimitFrames(l FrameLimits) func(http.Handler) http.Handler {
+	l.check()
+	return safeguard(rule{name: "LimitFrames", provides: factFrames, passive: true}, func(s *session, _ *http.Request) *Refusal {
+		l.apply(&s.limits)
+		return nil
+	})
+}
+
+// check panics for what is no limit.
+func (l FrameLimits) check() {
+	for _, field := range []struct {
+		name  string
+		value int64
+	}{
+		{"ControlBurst", int64(l.ControlBurst)}, {"Fragments", int64(l.Fragments)},
+		{"EmptyFrames", int64(l.EmptyFrames)}, {"FrameSize", l.FrameSize}, {"ByteBurst", int64(l.ByteBurst)},
+	} {
+		if field.value < 0 {
+			panic(fmt.Sprintf("wsguard: LimitFrames: %s is %d: write at least 1, or leave it out for the default", field.name, field.value))
+		}
+	}
+	if l.ControlRate != 0 {
+		mustRate("LimitFrames: ControlRate", l.ControlRate, max(l.ControlBurst, 1))
+	}
+	switch {
+	case l.ByteRate == 0 && l.ByteBurst == 0:
+	case l.ByteRate == 0:
+		panic("wsguard: LimitFrames: ByteBurst is set without ByteRate and would limit nothing: write both, such as ByteRate: 64 << 10")
+	default:
+		mustRate("LimitFrames: ByteRate and ByteBurst", l.ByteRate, l.ByteBurst)
+	}
+}
+
+// apply writes what is set over the defaults.
+func (l FrameLimits) apply(to *wire.Limits) {
+	if l.ControlRate != 0 {
+		to.ControlEvery = time.Duration(float64(time.Second) / float64(l.ControlRate))
+	}
+	to.Controls = cmp.Or(l.ControlBurst, to.Controls)
+	to.Fragments = cmp.Or(l.Fragments, to.Fragments)
+	to.Empty = cmp.Or(l.EmptyFrames, to.Empty)
+	to.FrameSize = l.FrameSize
+	to.ByteRate, to.ByteBurst = l.ByteRate, l.ByteBurst
 }
 
 func newTables(r rate.Limit, burst int) []*limit.Buckets {

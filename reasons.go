@@ -88,6 +88,7 @@ var reasons = map[string]outcome{
 	"no_pong":       {0, StatusTimeout},
 	"idle":          {0, StatusTimeout},
 	"lifetime_over": {0, StatusTimeout},
+	"slow_start":    {0, StatusTimeout},
 	"slow_message":  {0, StatusTimeout},
 	"slow_reader":   {0, websocket.StatusPolicyViolation},
 	"context_ended": {0, websocket.StatusGoingAway},
@@ -109,6 +110,18 @@ func CloseCodes(codes map[string]websocket.StatusCode) func(http.Handler) http.H
 	codes = maps.Clone(codes)
 	return safeguard(rule{name: "CloseCodes", provides: factCloseCodes, passive: true}, func(s *session, _ *http.Request) *Refusal {
 		s.codes = codes
+		return nil
+	})
+}
+
+// InsecureKeepRefused leaves the connection of a refused handshake open for the
+// client's next request, as HTTP servers do, and spares a client that tries
+// again a new one. What is lost: refused clients hold descriptors outside of
+// every limit here, for as long as the server's IdleTimeout lets them; set
+// that. Without this safeguard, a refused handshake closes its connection.
+func InsecureKeepRefused() func(http.Handler) http.Handler {
+	return safeguard(rule{name: "InsecureKeepRefused", provides: factKeepRefused, passive: true}, func(s *session, _ *http.Request) *Refusal {
+		s.keepRefused = true
 		return nil
 	})
 }

@@ -43,10 +43,11 @@ type session struct {
 	sub       string // subprotocol
 	observers []*Observer
 	codes     map[string]websocket.StatusCode
-	times     wire.Times
-	maxBytes  int64 // of a message
+	limits    wire.Limits
 	rules     messageRules
 	claimed   bool // the rules will be applied by a Conn
+	// keepRefused leaves the connection open if the handshake is refused.
+	keepRefused bool
 
 	writer   writer
 	answered bool        // the handshake is decided
@@ -56,7 +57,8 @@ type session struct {
 
 	// Shared after the upgrade.
 	conn    *wire.Conn
-	info    *ConnInfo // of the accepted connection
+	info    *ConnInfo     // of the accepted connection
+	told    chan struct{} // closed when observers know of the handshake
 	refusal atomic.Pointer[Refusal]
 	cancel  atomic.Pointer[context.CancelCauseFunc] // ends the context of Handler
 
@@ -72,15 +74,17 @@ func sessionOf(r *http.Request) *session {
 	return s
 }
 
-// The limits that hold without a safeguard.
-const (
-	messageTimeout    = 10 * time.Second
-	stallTimeout      = 10 * time.Second
-	defaultMaxMessage = 32 << 10
-	maxFragments      = 1024                   // of a message
-	maxControls       = 20                     // control frames at once
-	controlEvery      = 100 * time.Millisecond // and then one in that time
-)
+// defaultLimits hold without a safeguard.
+var defaultLimits = wire.Limits{
+	MessageSize:  32 << 10,
+	Fragments:    1024,
+	Empty:        8,
+	Controls:     20,
+	ControlEvery: 100 * time.Millisecond,
+	MessageTime:  10 * time.Second,
+	WriteTime:    10 * time.Second,
+	MinRate:      4 << 10,
+}
 
 // newSession begins a session, and returns the writer and the request that the
 // rest of the chain gets: a response that holds back 101, and a request whose
@@ -93,10 +97,8 @@ func newSession(w http.ResponseWriter, r *http.Request) (*session, http.Response
 		origin:    clip(r.Header.Get("Origin")),
 		userAgent: clip(r.Header.Get("User-Agent")),
 		hasBody:   r.ContentLength != 0,
-		maxBytes:  defaultMaxMessage,
+		limits:    defaultLimits,
 	}
-	s.times.Message = s.limit(messageTimeout, "Handler", "slow_message")
-	s.times.Stall = s.limit(stallTimeout, "Handler", "slow_reader")
 	s.writer = writer{ResponseWriter: w, s: s}
 
 	r = r.WithContext(context.WithValue(r.Context(), sessionKey{}, s))
@@ -109,18 +111,19 @@ func newSession(w http.ResponseWriter, r *http.Request) (*session, http.Response
 	return s, &s.writer, r
 }
 
-// limit makes a bound on time whose breach is the refusal for a reason.
-func (s *session) limit(d time.Duration, name, reason string) wire.Limit {
-	return wire.Limit{After: d, Cause: s.cause(refuse(name, reason, nil))}
-}
-
-// cause translates a refusal for the wire. One without a code that may be sent
-// is a mistake on this side.
+// cause translates a refusal for the wire, with the code that CloseCodes has
+// for it. One without a code that may be sent is a mistake on this side.
 func (s *session) cause(r *Refusal) wire.Cause {
-	if !mayBeSent(r.CloseCode) {
-		return wire.Cause{Code: uint16(websocket.StatusInternalError), Reason: r.closeReason(), Err: r}
+	if code, ok := s.codes[r.Reason]; ok && code != r.CloseCode {
+		c := *r
+		c.CloseCode = code
+		r = &c
 	}
-	return wire.Cause{Code: uint16(r.CloseCode), Reason: r.closeReason(), Err: r}
+	code := r.CloseCode
+	if !mayBeSent(code) {
+		code = websocket.StatusInternalError
+	}
+	return wire.Cause{Code: uint16(code), Reason: r.closeReason(), Err: r}
 }
 
 // mayBeSent reports whether an endpoint may send a close code (RFC 6455,
@@ -218,11 +221,11 @@ func (s *session) refuse(w http.ResponseWriter, r *Refusal) {
 		// The server would wait for it, for as long as the client likes.
 		_ = http.NewResponseController(w).SetReadDeadline(time.Unix(1, 0))
 	}
-	writeRefusal(w, r)
+	writeRefusal(w, r, s.keepRefused && !s.hasBody)
 	s.answered = true
 }
 
-func writeRefusal(w http.ResponseWriter, r *Refusal) {
+func writeRefusal(w http.ResponseWriter, r *Refusal, keep bool) {
 	status := r.Status
 	if status < 400 || status > 599 {
 		status = http.StatusInternalServerError
@@ -244,8 +247,10 @@ func writeRefusal(w http.ResponseWriter, r *Refusal) {
 		h.Set("Retry-After", strconv.FormatInt(int64(math.Ceil(r.RetryAfter.Seconds())), 10))
 	}
 	h.Set("Cache-Control", "no-store")
-	// A refused client keeps no descriptor outside of every limit.
-	h["Connection"] = []string{"close"}
+	delete(h, "Connection")
+	if !keep {
+		h.Set("Connection", "close") // or a refused client keeps a descriptor outside of every limit
+	}
 	if status == http.StatusUpgradeRequired {
 		h.Add("Connection", "Upgrade") // names the header Upgrade (RFC 9110, section 7.8)
 	}
@@ -254,14 +259,7 @@ func writeRefusal(w http.ResponseWriter, r *Refusal) {
 
 // end ends the connection for a refusal. It may be called from anywhere, also
 // for a connection that is not upgraded yet or has ended.
-func (s *session) end(r *Refusal) {
-	if code, ok := s.codes[r.Reason]; ok {
-		c := *r
-		c.CloseCode = code
-		r = &c
-	}
-	s.conn.End(s.cause(r))
-}
+func (s *session) end(r *Refusal) { s.conn.End(s.cause(r)) }
 
 // violation reports a refusal of the message layer or the wire. The error is
 // that a hook panicked.
@@ -305,8 +303,12 @@ func (s *session) connInfo() ConnInfo {
 	return info
 }
 
-// ending is called once, when this side has decided to end the connection.
-func (s *session) ending(c wire.Cause) {
+// owner is what a session is to its connection.
+type owner struct{ *session }
+
+// Ending is called once, when this side has decided to end the connection.
+func (s owner) Ending(c wire.Cause) {
+	<-s.told
 	if r, ok := c.Err.(*Refusal); ok {
 		s.refusal.Store(r)
 		s.stop(r)
@@ -320,8 +322,9 @@ func (s *session) stop(err error) {
 	}
 }
 
-// closed is called exactly once, when the socket is closed.
-func (s *session) closed(rep wire.Report) {
+// Closed is called exactly once, when the socket is closed.
+func (s owner) Closed(rep wire.Report) {
+	<-s.told
 	s.free()
 	e := CloseEvent{
 		Conn: *s.info, Code: websocket.StatusCode(rep.Code), Duration: time.Since(s.began), Refusal: s.refusal.Load(),

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -308,4 +309,39 @@ func TestAcceptOutlivesTheRequest(t *testing.T) {
 		t.Errorf("Close: %v after %v", err, time.Since(began))
 	}
 	c.wantClose(1000, "")
+}
+
+// A refused handshake closes its connection, unless told otherwise, so that
+// refused clients hold nothing outside of the limits. R47
+func TestRefusedConnections(t *testing.T) {
+	for _, tc := range []struct {
+		name   string
+		chain  []func(http.Handler) http.Handler
+		body   string
+		closes bool
+	}{
+		{"by default", nil, "", true},
+		{"kept", []func(http.Handler) http.Handler{wsguard.InsecureKeepRefused()}, "", false},
+		{"kept, but it has a body", []func(http.Handler) http.Handler{wsguard.InsecureKeepRefused()}, "hello", true},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			chain := append(tc.chain, wsguard.AllowOrigins(home))
+			srv := newServer(t, wsguard.Chain(chain...)(wsguard.Handler(echo)))
+			req, err := http.NewRequest(http.MethodGet, srv, strings.NewReader(tc.body))
+			if err != nil {
+				t.Fatal(err)
+			}
+			req.Header.Set("Origin", "https://evil.example")
+			resp, err := http.DefaultTransport.RoundTrip(req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer resp.Body.Close()
+			defer http.DefaultTransport.(*http.Transport).CloseIdleConnections()
+			if resp.StatusCode != http.StatusForbidden || resp.Close != tc.closes {
+				t.Errorf("status %d, closes %v, want 403, %v", resp.StatusCode, resp.Close, tc.closes)
+			}
+			_, _ = io.Copy(io.Discard, resp.Body)
+		})
+	}
 }

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"unicode/utf8"
 
 	"github.com/coder/websocket"
 
@@ -45,9 +44,6 @@ func (m *messageRules) check(ctx context.Context, c *Conn, typ websocket.Message
 		}
 	}
 	text := typ == websocket.MessageText
-	if text && !utf8.Valid(data) {
-		return nil, refuse("Handler", "invalid_utf8", nil)
-	}
 	if m.schema != nil && !text {
 		return nil, refuse("ValidateMessages", "invalid_data", errBinary)
 	}
@@ -110,7 +106,7 @@ func MaxMessageSize(n int64) func(http.Handler) http.Handler {
 		panic(fmt.Sprintf("wsguard: MaxMessageSize: %d bytes let no message pass: write at least 1, or leave it out for 32 KiB", n))
 	}
 	return safeguard(rule{name: "MaxMessageSize", provides: factMaxMessage, passive: true, maxMessage: n}, func(s *session, _ *http.Request) *Refusal {
-		s.maxBytes = n
+		s.limits.MessageSize = n
 		return nil
 	})
 }

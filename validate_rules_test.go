@@ -88,7 +88,7 @@ func TestFrameFloods(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			c := rawDial(t, url)
 			c.send(flood)
-			in.wantViolation(t, "Handler", "frame_flood", "close")
+			in.wantViolation(t, "LimitFrames", "frame_flood", "close")
 			for e := next(t, in.closes); e.Code != 1008; e = next(t, in.closes) {
 				t.Errorf("closed with %d", e.Code)
 			}

@@ -37,11 +37,12 @@
 //
 // Every connection that is upgraded inside a chain, or by [Handler] alone, has
 // no compression and no other extension, messages of at most 32 KiB in at most
-// 1,024 fragments, 10 control frames a second (20 at once), correct framing, 10
-// seconds (and the message's length at 4 KiB/s) for each message
-// from its first byte to its last, 10 seconds for a stalled write, and an end
-// in bounded time. [Handler] and [Accept] refuse a request with an Origin header
-// that no safeguard has judged.
+// 1,024 fragments, of which at most 8 in a row are empty, 10 control frames a
+// second (20 at once), framing to the letter of RFC 6455, text in valid UTF-8,
+// no stall of more than 10 seconds within a message or a write, and an end in
+// bounded time. [MaxMessageSize], [LimitFrames], [MessageTimeout] and
+// [WriteTimeout] change the numbers. [Handler] and [Accept] refuse a request
+// with an Origin header that no safeguard has judged.
 package wsguard
 
 import (

@@ -7,28 +7,11 @@ import (
 	"time"
 )
 
-// A Limit is a bound on time. The zero Limit is none.
-type Limit struct {
-	After time.Duration
-	Cause Cause
-}
-
-// Times are the bounds on time of a connection.
-type Times struct {
-	Ping     time.Duration // silence of the peer after which a ping goes out; 0 sends none
-	Pong     Limit         // silence after the ping
-	Idle     Limit         // time without an accepted message
-	Lifetime Limit         // age of the connection
-	Expiry   Limit         // age at which the identity expires
-	Message  Limit         // time that the peer may take for a message, plus its length at minRate
-	Stall    Limit         // time that one write may take
-}
-
 const (
-	minRate      = 4 << 10         // bytes a second that a slow but honest peer reaches
 	closeTimeout = 5 * time.Second // from a close frame of the library or the peer to the end
 	linger       = time.Second     // from a close frame of ours to the end
 	never        = int64(math.MaxInt64)
+	unknown      = int64(-1)
 )
 
 // clock is one runtime timer that holds the earliest deadline of a
@@ -45,15 +28,17 @@ type clock struct {
 	lastIn      atomic.Int64 // the last byte of the peer
 	lastMessage atomic.Int64
 	pinged      atomic.Int64 // when the unanswered ping was sent, or 0
-	readSince   atomic.Int64 // since when somebody waits for bytes, or never
+	readSince   atomic.Int64 // since when somebody waits for bytes, never, or unknown: some time
 	messageBy   atomic.Int64 // when the unfinished message is too slow, or never
-	writeSince  atomic.Int64 // since when a write is under way, or never
+	writeBy     atomic.Int64 // when a write is stalled for too long, or never
+	stalled     int64        // since when a write waits; of who writes
+	patience    patience     // left for it
 	closeBy     atomic.Int64 // when the socket is closed at the latest, or never
 }
 
 func (k *clock) start(c *Conn) {
 	k.c, k.born = c, time.Now()
-	for _, t := range []*atomic.Int64{&k.readSince, &k.messageBy, &k.writeSince, &k.closeBy, &k.at} {
+	for _, t := range []*atomic.Int64{&k.readSince, &k.messageBy, &k.writeBy, &k.closeBy, &k.at} {
 		t.Store(never)
 	}
 	k.mu.Lock()
@@ -97,40 +82,49 @@ func (k *clock) fire() {
 // schedule acts on every deadline that has passed, and arms the timer for
 // the earliest of the others.
 func (k *clock) schedule(now int64) {
-	t := &k.c.cfg.Times
-	next := never
+	l, next := k.c.limits, never
+	first := after(0, l.First)
+	if k.c.messagesIn.Load() > 0 {
+		first = never
+	}
+	if k.closeBy.Load() <= now {
+		k.c.kill()
+	}
 	for _, d := range [...]struct {
 		at   int64
-		then func()
+		what Overdue
 	}{
-		{k.closeBy.Load(), k.c.kill},
-		{after(0, t.Lifetime.After), func() { k.c.End(t.Lifetime.Cause) }},
-		{after(0, t.Expiry.After), func() { k.c.End(t.Expiry.Cause) }},
-		{after(k.lastMessage.Load(), t.Idle.After), func() { k.c.End(t.Idle.Cause) }},
-		{k.messageBy.Load(), func() { k.c.End(t.Message.Cause) }},
-		{after(k.writeSince.Load(), t.Stall.After), func() { k.c.End(t.Stall.Cause) }},
+		{after(0, l.Lifetime), LifetimeOver},
+		{after(0, l.Expiry), Expired},
+		{after(k.lastMessage.Load(), l.Idle), Idle},
+		{first, SlowStart},
+		{k.messageBy.Load(), SlowMessage},
+		{k.writeBy.Load(), SlowReader},
 	} {
-		if d.at > now {
-			next = min(next, d.at)
+		if d.at <= now {
+			k.c.overdue(d.what)
 			continue
 		}
-		d.then()
+		next = min(next, d.at)
 	}
-	k.arm(min(next, k.keepAlive(now)))
+	k.arm(min(next, k.closeBy.Load(), k.keepAlive(now)))
 }
 
 // keepAlive sends the ping that is due, or ends a connection whose pong is
 // overdue, and returns when to look again. Any byte proves life; a pong's
 // payload proves nothing, because a peer can guess it.
 func (k *clock) keepAlive(now int64) (next int64) {
-	t := &k.c.cfg.Times
+	t := k.c.limits
 	if t.Ping <= 0 || k.c.ending.Load() {
 		return never
 	}
 	// While a pong is awaited, look often enough not to be late with the next
 	// ping after it: nothing arms the timer when it comes.
-	soon := after(now, min(t.Ping, t.Pong.After))
+	soon := after(now, min(t.Ping, t.Pong))
 	reading := k.readSince.Load()
+	if reading == unknown && k.readSince.CompareAndSwap(unknown, now) {
+		reading = now // at the latest
+	}
 	if pinged := k.pinged.Load(); pinged != 0 {
 		if reading == never {
 			// The application is busy: its silence is not the peer's. The swap
@@ -140,9 +134,9 @@ func (k *clock) keepAlive(now int64) (next int64) {
 			}
 			return soon
 		}
-		due := after(max(pinged, reading), t.Pong.After)
+		due := after(max(pinged, reading), t.Pong)
 		if due <= now {
-			k.c.End(t.Pong.Cause)
+			k.c.overdue(NoPong)
 			return never
 		}
 		return min(due, soon)
@@ -167,38 +161,54 @@ func after(at int64, d time.Duration) int64 {
 	return at + int64(d)
 }
 
-// waiting notes that somebody waits for the peer. Only that time counts
-// against a message that has begun: the application's own does not.
-func (k *clock) waiting(now int64, unfinished bool, declared, waited int64) {
+// await notes that somebody waits for the rest of a message, and for how long
+// they do.
+func (k *clock) await(now int64, p patience) {
 	k.readSince.Store(now)
-	if m := k.c.cfg.Times.Message.After; unfinished && m > 0 {
-		by := now + int64(m) - waited
-		if declared > 0 {
-			by += min(declared, 1<<32) * int64(time.Second) / minRate
-		}
-		k.messageBy.Store(by)
-		k.arm(by)
-	}
+	k.messageBy.Store(now + int64(p))
+	k.arm(now + int64(p))
 }
 
-func (k *clock) received(now int64, n int) {
-	k.readSince.Store(never)
-	k.messageBy.Store(never)
+// received notes that a read has ended, and returns how long it has kept
+// somebody waiting for the rest of a message.
+func (k *clock) received(now int64, n int) (waited int64) {
+	since := k.readSince.Swap(never)
+	if k.messageBy.Load() != never {
+		k.messageBy.Store(never)
+		waited = now - since
+	}
 	if n > 0 {
 		k.lastIn.Store(now)
 		k.pinged.Store(0)
 	}
+	return waited
 }
 
-func (k *clock) sending() {
-	if stall := k.c.cfg.Times.Stall.After; stall > 0 {
-		now := k.now()
-		k.writeSince.Store(now)
-		k.arm(now + int64(stall))
+// stalling notes that a write has to wait for the peer, once more unless it is
+// the first time, after so many bytes were taken.
+func (k *clock) stalling(first bool, taken int64) {
+	l := k.c.limits
+	if l.WriteTime <= 0 {
+		return
+	}
+	now := k.now()
+	if first {
+		k.patience = patience(l.WriteTime)
+	} else {
+		k.patience.spend(now - k.stalled)
+		k.patience.earn(taken, l.WriteTime, l.MinRate)
+	}
+	k.stalled = now
+	k.writeBy.Store(now + int64(k.patience))
+	k.arm(now + int64(k.patience))
+}
+
+// sent notes that a write has ended.
+func (k *clock) sent() {
+	if k.writeBy.Load() != never {
+		k.writeBy.Store(never)
 	}
 }
-
-func (k *clock) sent() { k.writeSince.Store(never) }
 
 // upgraded takes back the bound on the time to respond.
 func (k *clock) upgraded() { k.closeBy.Store(never) }

@@ -14,10 +14,6 @@ import (
 
 var errTest = errors.New("test")
 
-func limitOf(d time.Duration, code uint16) Limit {
-	return Limit{After: d, Cause: Cause{Code: code, Reason: "why", Err: errTest}}
-}
-
 // pass lets the time of the bubble pass; none of these tests waits.
 func pass(d time.Duration) { <-time.After(d) }
 
@@ -39,18 +35,34 @@ func newResponded(near net.Conn, cfg Config) *Conn {
 	return c
 }
 
-func newRig(t *testing.T, cfg Config) *rig {
+func newRig(t *testing.T, limits Limits) *rig { return newRigOf(t, Config{Limits: &limits}) }
+
+func newRigOf(t *testing.T, cfg Config) *rig {
 	t.Helper()
 	near, far := net.Pipe()
 	r := &rig{t: t, peer: far, born: time.Now(), report: make(chan Report, 1)}
-	cfg.Closed = func(rep Report) { r.closed.Add(1); r.report <- rep }
-	if cfg.Refuse == nil {
-		cfg.Refuse = func(err error) Cause { return Cause{Code: 1002, Err: err} }
-	}
+	cfg.Owner = r
 	r.conn = newResponded(near, cfg)
 	t.Cleanup(func() { far.Close(); r.conn.Kill() })
 	return r
 }
+
+// Refuse ends with 1002 for a violation, and 3008 for what is overdue.
+func (r *rig) Refuse(err error) Cause { return owner{}.Refuse(err) }
+func (r *rig) Ending(Cause)           {}
+func (r *rig) Closed(rep Report)      { r.closed.Add(1); r.report <- rep }
+
+// owner is one whom nobody asks.
+type owner struct{}
+
+func (owner) Refuse(err error) Cause {
+	if _, late := err.(Overdue); late {
+		return Cause{Code: 3008, Err: err}
+	}
+	return Cause{Code: 1002, Err: err}
+}
+func (owner) Ending(Cause)  {}
+func (owner) Closed(Report) {}
 
 // library reads as a library does, until there is an error.
 func (r *rig) library() (got chan []byte, failed chan error) {
@@ -115,7 +127,7 @@ var hello = frameOf(0x81, []byte("hello"))
 // R48: a peer that is gone is found interval and timeout after its last byte.
 func TestKeepAliveFindsADeadPeer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t, Config{Times: Times{Ping: 30 * time.Second, Pong: limitOf(5*time.Second, 3008)}})
+		r := newRig(t, Limits{Ping: 30 * time.Second, Pong: 5 * time.Second})
 		_, failed := r.library()
 		pass(7 * time.Second)
 		r.send(hello)
@@ -125,7 +137,7 @@ func TestKeepAliveFindsADeadPeer(t *testing.T) {
 		if op, p := r.frame(); op != opClose || binary.BigEndian.Uint16(p) != 3008 || r.age() != 42*time.Second {
 			t.Errorf("opcode %d %v after %v, want a close with 3008 at 42 s", op, p, r.age())
 		}
-		if err := <-failed; err != errTest {
+		if err := <-failed; err != NoPong {
 			t.Errorf("read error %v, want the cause", err)
 		}
 		r.wantEnd(43*time.Second, 3008, Server)
@@ -135,7 +147,7 @@ func TestKeepAliveFindsADeadPeer(t *testing.T) {
 // R48: whatever the peer sends proves that it lives.
 func TestAnyByteIsLife(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t, Config{Times: Times{Ping: 30 * time.Second, Pong: limitOf(5*time.Second, 3008)}})
+		r := newRig(t, Limits{Ping: 30 * time.Second, Pong: 5 * time.Second})
 		r.library()
 		for range 20 {
 			r.frame()
@@ -152,7 +164,7 @@ func TestAnyByteIsLife(t *testing.T) {
 // Time during which the application does not read is not the peer's silence.
 func TestABusyApplicationIsNotADeadPeer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t, Config{Times: Times{Ping: 30 * time.Second, Pong: limitOf(5*time.Second, 3008)}})
+		r := newRig(t, Limits{Ping: 30 * time.Second, Pong: 5 * time.Second})
 		go func() { // a peer that answers pings
 			for {
 				head := make([]byte, 2)
@@ -178,7 +190,7 @@ func TestABusyApplicationIsNotADeadPeer(t *testing.T) {
 // A handler that only writes still learns that its peer is gone.
 func TestDeadPeerOfAHandlerThatNeverReads(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t, Config{Times: Times{Ping: 30 * time.Second, Pong: limitOf(5*time.Second, 3008)}})
+		r := newRig(t, Limits{Ping: 30 * time.Second, Pong: 5 * time.Second})
 		go io.Copy(io.Discard, r.peer)
 		<-r.report
 		if r.age() > time.Minute {
@@ -202,7 +214,7 @@ func TestIdle(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				r := newRig(t, Config{CountMessages: tc.count, Times: Times{Idle: limitOf(time.Minute, 3008)}})
+				r := newRigOf(t, Config{CountMessages: tc.count, Limits: &Limits{Idle: time.Minute}})
 				r.library()
 				pass(50 * time.Second)
 				r.send(tc.send)
@@ -216,7 +228,7 @@ func TestIdle(t *testing.T) {
 
 func TestTouch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t, Config{Times: Times{Idle: limitOf(time.Minute, 3008)}})
+		r := newRig(t, Limits{Idle: time.Minute})
 		pass(30 * time.Second)
 		r.conn.Touch()
 		go io.Copy(io.Discard, r.peer)
@@ -226,13 +238,13 @@ func TestTouch(t *testing.T) {
 
 // R25, R27: nothing that the peer does moves the lifetime or the expiry.
 func TestLifetimeAndExpiry(t *testing.T) {
-	for name, times := range map[string]Times{
-		"lifetime": {Lifetime: limitOf(time.Minute, 3008), Expiry: limitOf(time.Hour, 3000)},
-		"expiry":   {Lifetime: limitOf(time.Hour, 3000), Expiry: limitOf(time.Minute, 3008)},
+	for name, times := range map[string]Limits{
+		"lifetime": {Lifetime: time.Minute, Expiry: time.Hour},
+		"expiry":   {Lifetime: time.Hour, Expiry: time.Minute},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				r := newRig(t, Config{Times: times})
+				r := newRig(t, times)
 				r.library()
 				go io.Copy(io.Discard, r.peer)
 				for range 59 {
@@ -254,14 +266,14 @@ func TestSlowMessage(t *testing.T) {
 		want time.Duration
 	}{
 		{"half a header", hello[:1], 10 * time.Second},
-		{"half a payload", hello[:8], 10*time.Second + 5*time.Second/minRate},
+		{"half a payload", hello[:8], 10 * time.Second},
 		{"half a ping", frameOf(0x89, []byte("abc"))[:5], 10 * time.Second},
 		{"an open message", frameOf(0x01, nil), 10 * time.Second},
-		{"a long one has longer", frameOf(0x82, make([]byte, 8<<10))[:100], 12 * time.Second},
+		{"a long one", frameOf(0x82, make([]byte, 8<<10))[:100], 10 * time.Second},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				r := newRig(t, Config{Times: Times{Message: limitOf(10*time.Second, 3008)}})
+				r := newRig(t, Limits{MessageTime: 10 * time.Second, MinRate: 4096})
 				r.library()
 				pass(time.Hour) // an idle connection is no slow message
 				r.send(tc.send)
@@ -275,7 +287,7 @@ func TestSlowMessage(t *testing.T) {
 
 func TestDripping(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t, Config{Times: Times{Message: limitOf(10*time.Second, 3008)}})
+		r := newRig(t, Limits{MessageTime: 10 * time.Second, MinRate: 4096})
 		r.library()
 		go func() {
 			for _, b := range frameOf(0x81, make([]byte, 100)) {
@@ -296,7 +308,7 @@ func TestDripping(t *testing.T) {
 // application is busy with the first.
 func TestABusyApplicationDoesNotMakeAMessageSlow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t, Config{Times: Times{Message: limitOf(10*time.Second, 3008)}})
+		r := newRig(t, Limits{MessageTime: 10 * time.Second, MinRate: 4096})
 		go r.send(append(append([]byte(nil), hello...), hello[:3]...))
 		buf := make([]byte, 64)
 		if _, err := r.conn.Read(buf); err != nil {
@@ -313,18 +325,18 @@ func TestABusyApplicationDoesNotMakeAMessageSlow(t *testing.T) {
 // R49: a write that stalls ends the connection, without a frame in a frame.
 func TestStall(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t, Config{Times: Times{Stall: limitOf(10*time.Second, 1008)}})
+		r := newRig(t, Limits{WriteTime: 10 * time.Second})
 		if _, err := r.conn.Write([]byte{0x81, 1, 'a'}); err == nil {
 			t.Error("a write that nobody read has returned without an error")
 		}
-		r.wantEnd(11*time.Second, 1008, Server)
+		r.wantEnd(11*time.Second, 3008, Server)
 	})
 }
 
 // A close frame never comes inside a frame of the library's.
 func TestEndWaitsForTheFrameInProgress(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t, Config{})
+		r := newRig(t, Limits{})
 		_, failed := r.library()
 		var got []byte
 		gone := make(chan struct{})
@@ -362,7 +374,7 @@ func TestEndIsBounded(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				r := newRig(t, Config{})
+				r := newRig(t, Limits{})
 				gone := make(chan struct{})
 				go func() { peer(r); close(gone) }()
 				r.library()
@@ -389,7 +401,7 @@ func drip(r *rig, first []byte, every time.Duration) {
 // was first.
 func TestWhoClosed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t, Config{})
+		r := newRig(t, Limits{})
 		r.library()
 		r.conn.End(Cause{Code: 4000, Err: errTest})
 		r.frame()
@@ -397,7 +409,7 @@ func TestWhoClosed(t *testing.T) {
 		r.wantEnd(0, 4000, Server)
 	})
 	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t, Config{})
+		r := newRig(t, Limits{})
 		got, _ := r.library()
 		r.send(frameOf(0x88, []byte{0x0F, 0xA1}))
 		<-got
@@ -409,13 +421,13 @@ func TestWhoClosed(t *testing.T) {
 		r.wantEnd(0, 4001, Peer)
 	})
 	synctest.Test(t, func(t *testing.T) { // a library that answers and never closes
-		r := newRig(t, Config{})
+		r := newRig(t, Limits{})
 		r.library()
 		r.send(frameOf(0x88, nil))
 		r.wantEnd(closeTimeout, 1005, Peer)
 	})
 	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t, Config{})
+		r := newRig(t, Limits{})
 		_, failed := r.library()
 		r.peer.Close()
 		if err := <-failed; err == nil {
@@ -424,7 +436,7 @@ func TestWhoClosed(t *testing.T) {
 		r.wantEnd(0, 1006, Network)
 	})
 	synctest.Test(t, func(t *testing.T) { // the library closes first
-		r := newRig(t, Config{})
+		r := newRig(t, Limits{})
 		r.library()
 		go io.Copy(io.Discard, r.peer)
 		r.conn.Write([]byte{0x88, 2, 3, 233})
@@ -435,7 +447,7 @@ func TestWhoClosed(t *testing.T) {
 // R44: what comes before a broken frame is delivered, the frame is not.
 func TestViolation(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t, Config{})
+		r := newRig(t, Limits{})
 		got, failed := r.library()
 		r.send(append(append([]byte(nil), hello...), 0xC1, 0x80))
 		if b := <-got; !bytes.Equal(b, hello) {
@@ -454,7 +466,7 @@ func TestViolation(t *testing.T) {
 // Bytes that came with the handshake come first, and are judged.
 func TestHead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t, Config{Head: hello})
+		r := newRigOf(t, Config{Head: hello})
 		got, _ := r.library()
 		if b := <-got; !bytes.Equal(b, hello) {
 			t.Errorf("got % x", b)
@@ -464,7 +476,7 @@ func TestHead(t *testing.T) {
 		}
 	})
 	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t, Config{Head: []byte{0xFF, 0xFF}})
+		r := newRigOf(t, Config{Head: []byte{0xFF, 0xFF}})
 		_, failed := r.library()
 		go io.Copy(io.Discard, r.peer)
 		if err := <-failed; err != ReservedBits {
@@ -486,7 +498,7 @@ func TestResponse(t *testing.T) {
 		for size := 1; size < 80; size += 13 {
 			t.Run(tc.name, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
-					r := newRig(t, Config{})
+					r := newRig(t, Limits{})
 					r.conn.out.inResponse = true
 					var got []byte
 					gone := make(chan struct{})
@@ -519,7 +531,7 @@ func TestResponse(t *testing.T) {
 // The library's deadlines keep working, and cannot weaken ours.
 func TestDeadlinesOfTheLibrary(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t, Config{Times: Times{Lifetime: limitOf(time.Minute, 3008)}})
+		r := newRig(t, Limits{Lifetime: time.Minute})
 		r.conn.SetReadDeadline(time.Now().Add(time.Second))
 		if _, err := r.conn.Read(make([]byte, 1)); !isTimeout(err) || r.age() != time.Second {
 			t.Errorf("%v after %v, want the library's timeout after 1 s", err, r.age())
@@ -536,8 +548,8 @@ func TestDeadlinesOfTheLibrary(t *testing.T) {
 // A message passes without an allocation of ours.
 func TestNoAllocation(t *testing.T) {
 	near, far := net.Pipe()
-	c := newResponded(near, Config{Times: Times{
-		Ping: time.Hour, Pong: limitOf(time.Hour, 1), Message: limitOf(time.Hour, 1), Stall: limitOf(time.Hour, 1)}})
+	c := newResponded(near, Config{Owner: owner{}, Limits: &Limits{
+		Ping: time.Hour, Pong: time.Hour, MessageTime: time.Hour, WriteTime: time.Hour}})
 	defer c.Kill()
 	in, out := make([]byte, 64), make([]byte, 64)
 	answer := []byte{0x81, 2, 'o', 'k'}
@@ -574,7 +586,7 @@ func TestNoResponse(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				near, far := net.Pipe()
 				born, closed := time.Now(), make(chan Report, 1)
-				c := New(near, Config{Closed: func(rep Report) { closed <- rep }})
+				c := New(near, Config{Owner: closing(closed)})
 				go io.Copy(io.Discard, far)
 				if tc.write != "" {
 					c.Write([]byte(tc.write))
@@ -588,12 +600,18 @@ func TestNoResponse(t *testing.T) {
 	}
 }
 
+type closing chan Report
+
+func (closing) Refuse(err error) Cause { return owner{}.Refuse(err) }
+func (closing) Ending(Cause)           {}
+func (c closing) Closed(rep Report)    { c <- rep }
+
 // What ends a connection before the response is out lets the response pass
 // first, so that the peer reads the close frame as one.
 func TestEndBeforeTheResponse(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		near, far := net.Pipe()
-		c := New(near, Config{})
+		c := New(near, Config{Owner: owner{}})
 		var got []byte
 		gone := make(chan struct{})
 		go func() { got, _ = io.ReadAll(far); close(gone) }()
@@ -613,7 +631,7 @@ func TestEndBeforeTheResponse(t *testing.T) {
 // R42: what is small, legal and endless ends the connection: fragments by
 // their number, control frames by their rate.
 func TestFloods(t *testing.T) {
-	limits := Config{Fragments: 100, Controls: 20, ControlEvery: 100 * time.Millisecond}
+	limits := Limits{Fragments: 100, Controls: 20, ControlEvery: 100 * time.Millisecond}
 	for _, tc := range []struct {
 		name    string
 		first   []byte
@@ -660,8 +678,8 @@ func TestFloods(t *testing.T) {
 // The pongs that our own pings ask for are no flood.
 func TestPongsThatWereAskedFor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t, Config{Controls: 20, ControlEvery: 100 * time.Millisecond,
-			Times: Times{Ping: 10 * time.Millisecond, Pong: limitOf(time.Second, 3008)}})
+		r := newRig(t, Limits{Controls: 20, ControlEvery: 100 * time.Millisecond,
+			Ping: 10 * time.Millisecond, Pong: time.Second})
 		_, failed := r.library()
 		for range 500 {
 			r.frame()

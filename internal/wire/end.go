@@ -29,11 +29,17 @@ func (c *Conn) End(cause Cause) {
 	_ = c.under.SetReadDeadline(time.Unix(1, 0))
 	c.mu.Unlock()
 
+	c.pacer.stop()
 	c.clock.endBy(linger)
-	if c.cfg.Ending != nil {
-		c.cfg.Ending(cause)
-	}
+	c.owner.Ending(cause)
 	go c.finish(cause)
+}
+
+// overdue ends the connection for what the peer has not done.
+func (c *Conn) overdue(what Overdue) {
+	if !c.over() {
+		c.End(c.owner.Refuse(what))
+	}
 }
 
 func (c *Conn) finish(cause Cause) {
@@ -59,13 +65,11 @@ func (c *Conn) drain() {
 	c.readMu.Lock()
 	defer c.readMu.Unlock()
 	_ = c.under.SetReadDeadline(time.Time{})
-	buf := c.head
-	if buf == nil {
-		buf = make([]byte, 512)
-	} else if c.answered(buf) {
+	if c.answered(c.rest) {
 		return
 	}
-	buf = buf[:cap(buf)]
+	c.giveBack()
+	buf := make([]byte, 512)
 	for total := 0; total < drainLimit; {
 		n, err := c.under.Read(buf)
 		total += n
@@ -101,10 +105,9 @@ func (c *Conn) kill() {
 		return
 	}
 	c.clock.stop()
+	c.pacer.stop()
 	c.closeSocket()
-	if c.cfg.Closed != nil {
-		c.cfg.Closed(c.report())
-	}
+	c.owner.Closed(c.report())
 	close(c.done)
 }
 

@@ -1,6 +1,10 @@
 package wire
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+
+	"github.com/wsguard/wsguard/internal/utf8stream"
+)
 
 // The opcodes of RFC 6455, section 5.2.
 const (
@@ -17,29 +21,6 @@ const (
 	maxControl = 125 // payload of a control frame, RFC 6455 section 5.5
 )
 
-// A Violation is a rule of RFC 6455 that a frame header breaks.
-type Violation string
-
-// Error returns the rule that was broken.
-func (v Violation) Error() string { return string(v) }
-
-// The violations that a frame header can show.
-const (
-	ReservedBits      Violation = "reserved bits set without an extension"
-	UnknownOpcode     Violation = "unknown opcode"
-	NotMasked         Violation = "frame of a client is not masked"
-	FragmentedControl Violation = "control frame is fragmented"
-	LongControl       Violation = "control frame is longer than 125 bytes"
-	BadLength         Violation = "payload length is not minimal or has its highest bit set"
-	NoMessageOpen     Violation = "continuation without a message to continue"
-	MessageOpen       Violation = "new message before the last one has ended"
-	ShortClose        Violation = "close frame with a payload of one byte"
-	InvalidCloseCode  Violation = "close frame with a code that must not be sent"
-	TooLong           Violation = "message declares more bytes than allowed"
-	TooManyFragments  Violation = "message has more fragments than allowed"
-	TooManyControls   Violation = "control frames come faster than allowed"
-)
-
 // An event is what the bytes up to a point have completed.
 type event uint8
 
@@ -50,26 +31,31 @@ const (
 	message       // the last frame of a message
 )
 
-// A parser follows the frame headers of one direction without touching the
-// payload. Its zero value reads frames of a server, of any length.
+// A parser follows the frames of one direction, and keeps nothing of their
+// payload. Its zero value reads frames of this side, of any length.
 type parser struct {
-	masked bool  // frames must be masked: they come from a client
-	max    int64 // most bytes that a message may declare; 0 is any number
-	most   int   // most fragments of a message; 0 is any number
+	limits *Limits // of a client, whose frames must be masked; nil for this side
 
 	buf  [maxHeader]byte
-	have uint8
-	need uint8
+	have uint8 // bytes of the header so far
+	need uint8 // that it has
 
 	op        byte
 	fin       bool
-	open      bool  // a fragmented message waits for its end
 	inPayload bool  // a header was complete, its frame is not
 	left      int64 // bytes of the frame's payload still to come
+	seen      int64 // and those that have
+
+	open      bool  // a fragmented message waits for its end
+	isText    bool  // and is text
 	total     int64 // bytes that the frames of the open message declare
 	fragments int   // frames of the open message so far
-	code      [2]byte
-	seen      int64 // bytes of the close frame's payload so far
+	empty     int   // the last of them that carried nothing
+	payloads  int64 // bytes of data frames so far
+
+	text   utf8stream.Checker // of the open message
+	reason utf8stream.Checker // of a close frame
+	code   [2]byte            // of a close frame
 }
 
 // between reports whether the direction stands between two frames.
@@ -84,12 +70,16 @@ func (p *parser) unfinished() bool { return p.open || !p.between() }
 func (p *parser) next(b []byte) (n int, ev event, err error) {
 	if p.inPayload {
 		n = int(min(p.left, int64(len(b))))
-		p.payload(b[:n])
+		if err := p.payload(b[:n]); err != nil {
+			return n, nothing, err
+		}
 		p.left -= int64(n)
+		p.seen += int64(n)
 		if p.left > 0 {
 			return n, nothing, nil
 		}
-		return n, p.endFrame(), p.checkClose()
+		ev, err = p.endFrame()
+		return n, ev, err
 	}
 	for n < len(b) {
 		p.buf[p.have] = b[n]
@@ -99,6 +89,10 @@ func (p *parser) next(b []byte) (n int, ev event, err error) {
 			p.need = headerLength(p.buf[1])
 			if err := p.checkStart(); err != nil {
 				return n, nothing, err
+			}
+			if rest := int(p.need) - 2; len(b)-n >= rest { // the usual case
+				n += copy(p.buf[2:], b[n:n+rest])
+				p.have = p.need
 			}
 		}
 		if p.have >= 2 && p.have == p.need {
@@ -136,7 +130,7 @@ func (p *parser) checkStart() error {
 		return ReservedBits
 	case op > opPong || op > opBinary && !control:
 		return UnknownOpcode
-	case p.masked && second&0x80 == 0:
+	case p.limits != nil && second&0x80 == 0:
 		return NotMasked
 	case control && !fin:
 		return FragmentedControl
@@ -168,44 +162,95 @@ func (p *parser) startFrame() error {
 	}
 	p.op, p.fin = p.buf[0]&0x0F, p.buf[0]&0x80 != 0
 	if p.op&0x8 == 0 {
-		// The sum cannot overflow: while max is set both terms are bounded by it.
-		if p.max > 0 && (length > p.max || p.total+length > p.max) {
-			return TooLong
+		if p.op != opContinuation {
+			p.isText = p.op == opText
 		}
-		if p.fragments++; p.most > 0 && p.fragments > p.most {
-			return TooManyFragments
+		if p.limits != nil {
+			if err := p.checkLimits(length); err != nil {
+				return err
+			}
 		}
-		p.total += length
 		p.open = true
 	}
 	p.left, p.seen, p.inPayload = length, 0, true
 	return nil
 }
 
-// payload looks at the one payload that matters here, a close frame's code.
-func (p *parser) payload(b []byte) {
-	if p.op != opClose {
-		return
+// checkLimits judges what the header of a data frame declares.
+func (p *parser) checkLimits(length int64) error {
+	l := p.limits
+	if l.FrameSize > 0 && length > l.FrameSize {
+		return FrameTooLong
 	}
-	for _, c := range b {
-		if p.seen >= int64(len(p.code)) {
-			return
-		}
-		if p.buf[1]&0x80 != 0 {
-			c ^= p.buf[p.have-4+uint8(p.seen)]
-		}
-		p.code[p.seen] = c
-		p.seen++
+	// The sum cannot overflow: while there is a limit both terms are bounded by it.
+	if l.MessageSize > 0 && (length > l.MessageSize || p.total+length > l.MessageSize) {
+		return MessageTooLong
 	}
+	if p.fragments++; l.Fragments > 0 && p.fragments > l.Fragments {
+		return TooManyFragments
+	}
+	if p.total += length; length > 0 {
+		p.empty = 0
+	} else if p.empty++; l.Empty > 0 && p.empty > l.Empty && !p.fin {
+		return TooManyEmpty
+	}
+	return nil
 }
 
-func (p *parser) endFrame() event {
-	p.have, p.inPayload = 0, false
-	if p.op&0x8 == 0 && p.fin {
-		p.open, p.total, p.fragments = false, 0, 0
-		return message
+// payload looks at what has to be UTF-8, and at a close frame's code. What
+// this side sends is not judged.
+func (p *parser) payload(b []byte) error {
+	switch {
+	case p.op == opClose:
+		return p.closePayload(b)
+	case p.op&0x8 != 0:
+		return nil
 	}
-	return frame
+	p.payloads += int64(len(b))
+	if p.isText && p.limits != nil && !p.text.Masked(b, p.key(), p.seen) {
+		return InvalidText
+	}
+	return nil
+}
+
+func (p *parser) closePayload(b []byte) error {
+	masked, key, at := p.buf[1]&0x80 != 0, p.key(), p.seen
+	for len(b) > 0 && at < int64(len(p.code)) {
+		p.code[at] = b[0]
+		if masked {
+			p.code[at] ^= key[at]
+		}
+		b = b[1:]
+		at++
+	}
+	if p.limits != nil && !p.reason.Masked(b, key, at) {
+		return InvalidReason
+	}
+	return nil
+}
+
+// key is what masks the frame, of whose header all is there.
+func (p *parser) key() [4]byte { return [4]byte(p.buf[max(p.have, 4)-4:]) }
+
+func (p *parser) endFrame() (event, error) {
+	p.have, p.inPayload = 0, false
+	switch {
+	case p.op == opClose && p.limits != nil:
+		if p.seen > 0 && !ValidCloseCode(p.closeCode()) {
+			return frame, InvalidCloseCode
+		}
+		if !p.reason.Complete() {
+			return frame, InvalidReason
+		}
+		return frame, nil
+	case p.op&0x8 != 0 || !p.fin:
+		return frame, nil
+	}
+	p.open, p.total, p.fragments, p.empty = false, 0, 0, 0
+	if p.isText && !p.text.Complete() && p.limits != nil {
+		return message, InvalidText
+	}
+	return message, nil
 }
 
 // closeCode returns the code of the close frame that has just ended, 1005
@@ -215,14 +260,6 @@ func (p *parser) closeCode() uint16 {
 		return 1005
 	}
 	return binary.BigEndian.Uint16(p.code[:])
-}
-
-// checkClose judges the code of a close frame from a client.
-func (p *parser) checkClose() error {
-	if p.masked && p.op == opClose && p.seen == 2 && !ValidCloseCode(p.closeCode()) {
-		return InvalidCloseCode
-	}
-	return nil
 }
 
 // ValidCloseCode reports whether an endpoint may send the code: RFC 6455,

@@ -84,10 +84,10 @@ func TestParser(t *testing.T) {
 		{"length not minimal in 16 bits", []byte{0x81, 0xFE, 0, 125, 1, 2, 3, 4}, 0, nil, BadLength},
 		{"length not minimal in 64 bits", []byte{0x81, 0xFF, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF, 1, 2, 3, 4}, 0, nil, BadLength},
 		{"length of 2^63", []byte{0x81, 0xFF, 0x80, 0, 0, 0, 0, 0, 0, 0, 1, 2, 3, 4}, 0, nil, BadLength},
-		{"length of 2^63-1 under a limit", []byte{0x81, 0xFF, 0x7F, 255, 255, 255, 255, 255, 255, 255, 1, 2, 3, 4}, 10, nil, TooLong},
+		{"length of 2^63-1 under a limit", []byte{0x81, 0xFF, 0x7F, 255, 255, 255, 255, 255, 255, 255, 1, 2, 3, 4}, 10, nil, MessageTooLong},
 		{"at the limit", frameOf(0x81, long[:10]), 10, []event{message}, nil},
-		{"over the limit", frameOf(0x81, long[:11]), 10, nil, TooLong},
-		{"fragments over the limit", join(frameOf(0x01, long[:6]), frameOf(0x80, long[:5])), 10, []event{frame}, TooLong},
+		{"over the limit", frameOf(0x81, long[:11]), 10, nil, MessageTooLong},
+		{"fragments over the limit", join(frameOf(0x01, long[:6]), frameOf(0x80, long[:5])), 10, []event{frame}, MessageTooLong},
 		{"the limit is per message", join(frameOf(0x81, long[:9]), frameOf(0x81, long[:9])), 10, []event{message, message}, nil},
 		{"close without a code", frameOf(0x88, nil), 0, []event{frame}, nil},
 		{"close of one byte", frameOf(0x88, []byte{3}), 0, nil, ShortClose},
@@ -100,7 +100,7 @@ func TestParser(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			for _, size := range []int{1, 2, 3, 7, 1 << 20} {
-				got, err := run(&parser{masked: true, max: tc.max}, tc.in, size)
+				got, err := run(&parser{limits: &Limits{MessageSize: tc.max}}, tc.in, size)
 				if !errors.Is(err, tc.err) || err == nil && tc.err != nil {
 					t.Fatalf("in pieces of %d: error %v, want %v", size, err, tc.err)
 				}
@@ -121,10 +121,10 @@ func asBytes(events []event) (b []byte) {
 
 // A refusal of what a header declares needs no byte of the payload.
 func TestParserJudgesTheHeaderAlone(t *testing.T) {
-	p := parser{masked: true, max: 10}
+	p := parser{limits: &Limits{MessageSize: 10}}
 	whole := frameOf(0x82, make([]byte, 300))
-	if _, err := run(&p, whole[:8], 8); !errors.Is(err, TooLong) {
-		t.Fatalf("error %v after the header, want %v", err, TooLong)
+	if _, err := run(&p, whole[:8], 8); !errors.Is(err, MessageTooLong) {
+		t.Fatalf("error %v after the header, want %v", err, MessageTooLong)
 	}
 }
 
@@ -134,7 +134,7 @@ func TestCloseCode(t *testing.T) {
 		want    uint16
 	}{{nil, 1005}, {[]byte{3, 232}, 1000}, {[]byte{0x0F, 0xA0, 'b', 'y', 'e'}, 4000}} {
 		for size := 1; size < 12; size++ {
-			p := parser{masked: true}
+			p := parser{limits: new(Limits)}
 			if _, err := run(&p, frameOf(0x88, tc.payload), size); err != nil {
 				t.Fatal(err)
 			}
@@ -162,7 +162,8 @@ func FuzzParser(f *testing.F) {
 		if size < 1 || limit < 0 {
 			return
 		}
-		whole, split := parser{masked: true, max: limit}, parser{masked: true, max: limit}
+		limits := &Limits{MessageSize: limit}
+		whole, split := parser{limits: limits}, parser{limits: limits}
 		we, werr := run(&whole, b, len(b)+1)
 		se, serr := run(&split, b, size)
 		if werr != serr || !bytes.Equal(asBytes(we), asBytes(se)) {
@@ -180,7 +181,7 @@ func BenchmarkParser(b *testing.B) {
 	} {
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
-			p := parser{masked: true, open: in[0] == 0}
+			p := parser{limits: new(Limits), open: in[0] == 0}
 			for b.Loop() {
 				for rest := in; ; {
 					n, ev, err := p.next(rest)

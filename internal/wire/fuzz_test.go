@@ -19,13 +19,13 @@ func FuzzConn(f *testing.F) {
 		if piece < 1 || size < 1 || size > 1<<16 {
 			return
 		}
-		whole := parser{masked: true, max: 1 << 16}
+		limits := &Limits{MessageSize: 1 << 16}
+		whole := parser{limits: limits}
 		_, broken := run(&whole, in, len(in)+1)
 
 		near, far := net.Pipe()
 		head := in[:min(len(in), size%7)]
-		c := newResponded(near, Config{Head: bytes.Clone(head), MaxMessage: 1 << 16,
-			Refuse: func(err error) Cause { return Cause{Code: 1002, Err: err} }})
+		c := newResponded(near, Config{Head: bytes.Clone(head), Limits: limits, Owner: owner{}})
 		defer c.Kill()
 		go func() {
 			go io.Copy(io.Discard, far)

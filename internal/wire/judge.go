@@ -1,6 +1,8 @@
 package wire
 
-// judge follows the headers in b. On an error, b is good up to the frame that
+import "time"
+
+// judge follows the frames in b. On an error, b is good up to the frame that
 // breaks the rule.
 func (c *Conn) judge(b []byte) (good int, _ error) {
 	at := 0
@@ -18,7 +20,7 @@ func (c *Conn) judge(b []byte) (good int, _ error) {
 			continue
 		case message:
 			c.messagesIn.Add(1)
-			if c.cfg.CountMessages {
+			if c.countMessages {
 				c.Touch()
 			}
 		case frame:
@@ -31,7 +33,7 @@ func (c *Conn) judge(b []byte) (good int, _ error) {
 			}
 		}
 		if !c.in.open {
-			c.waited = 0
+			c.patience, c.earned = patience(c.limits.MessageTime), c.in.payloads
 		}
 		good = at
 	}
@@ -44,12 +46,13 @@ func (c *Conn) answersPing() bool { return c.in.op == opPong && c.pongDue.Swap(f
 // payControl counts a control frame against the rate. Without a bound, a peer
 // makes the library answer pings for as long as it likes.
 func (c *Conn) payControl() bool {
-	if c.cfg.Controls == 0 {
+	l := c.limits
+	if l.Controls == 0 {
 		return true
 	}
 	now := c.clock.now()
-	c.controls = max(c.controls, now) + int64(c.cfg.ControlEvery)
-	return c.controls-now <= int64(c.cfg.Controls)*int64(c.cfg.ControlEvery)
+	c.controls = max(c.controls, now) + int64(l.ControlEvery)
+	return time.Duration(c.controls-now) <= time.Duration(l.Controls)*l.ControlEvery
 }
 
 // closing notes a close frame, and bounds what comes after it.

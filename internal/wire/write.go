@@ -1,0 +1,153 @@
+package wire
+
+import (
+	"encoding/binary"
+	"errors"
+	"net"
+	"sync"
+)
+
+// Write passes the library's bytes on, and follows their frames. Once the
+// connection is ending, only the frame in progress is let through.
+func (c *Conn) Write(p []byte) (int, error) {
+	c.writeMu.Lock()
+	defer c.writeMu.Unlock()
+	if c.killed.Load() {
+		return 0, c.endError()
+	}
+	if c.ending.Load() {
+		n := c.out.rest(p)
+		if n > 0 {
+			if _, err := c.send(p[:n]); err != nil {
+				return 0, c.endError()
+			}
+		}
+		c.sendOwed()
+		if n == len(p) {
+			return n, nil
+		}
+		return n, c.endError()
+	}
+	n, err := c.send(p)
+	responding := c.out.inResponse
+	for _, code := range c.out.follow(p[:n], &c.messagesOut) {
+		c.closing(Server, code)
+	}
+	switch {
+	case !responding || c.out.inResponse:
+	case c.out.lost:
+		c.clock.endBy(linger) // the library has refused, and may leave the socket open
+	default:
+		c.clock.upgraded()
+	}
+	if err != nil {
+		c.out.lost = true
+		return n, err
+	}
+	c.sendOwed()
+	return n, nil
+}
+
+// frames are buffers in which a message gets its header.
+var frames = sync.Pool{New: func() any { b := make([]byte, 0, len(chunk{})); return &b }}
+
+// copied is the longest payload that is copied behind its header, which costs
+// less than a second call of the system.
+const copied = 64 << 10
+
+// WriteMessage sends a message as one frame, in one write. It stands beside
+// Write: the library's frames are never broken by it, nor it by them.
+func (c *Conn) WriteMessage(text bool, payload []byte) error {
+	c.writeMu.Lock()
+	defer c.writeMu.Unlock()
+	switch {
+	case c.over():
+		return c.endError()
+	case c.sentCode.Load() != 0:
+		return net.ErrClosed // nothing follows a close frame
+	case !c.out.between():
+		return errors.New("a frame of the library is not complete")
+	}
+	op := byte(opBinary)
+	if text {
+		op = opText
+	}
+	buf := frames.Get().(*[]byte)
+	defer frames.Put(buf)
+	*buf = appendHeader((*buf)[:0], op, len(payload))
+	var err error
+	if len(payload) <= copied {
+		*buf = append(*buf, payload...)
+		_, err = c.send(*buf)
+	} else if _, err = c.send(*buf); err == nil {
+		_, err = c.send(payload)
+	}
+	if err != nil {
+		c.out.lost = true
+		return err
+	}
+	c.messagesOut.Add(1)
+	c.sendOwed()
+	return nil
+}
+
+// appendHeader appends the header of a whole message of a server.
+func appendHeader(b []byte, op byte, length int) []byte {
+	b = append(b, 0x80|op)
+	switch {
+	case length < 126:
+		return append(b, byte(length))
+	case length < 1<<16:
+		return binary.BigEndian.AppendUint16(append(b, 126), uint16(length))
+	}
+	return binary.BigEndian.AppendUint64(append(b, 127), uint64(length))
+}
+
+// piece is how much is written at once where only the end of a write shows
+// that the peer takes it.
+const piece = 16 << 10
+
+// send writes to the socket under the limit on stalling. It needs writeMu.
+func (c *Conn) send(p []byte) (n int, err error) {
+	if c.raw != nil {
+		n, err = c.raw.send(p)
+	} else {
+		for taken := 0; n < len(p) && err == nil; n += taken {
+			c.clock.stalling(n == 0, int64(taken))
+			taken, err = c.under.Write(p[n:min(n+piece, len(p))])
+		}
+	}
+	c.clock.sent()
+	c.bytesOut.Add(int64(n))
+	return n, err
+}
+
+// sendOwed writes the control frames that waited for a frame to end. It
+// needs writeMu.
+func (c *Conn) sendOwed() {
+	if !c.pingOwed && c.closeOwed == nil || !c.out.between() {
+		return
+	}
+	if c.pingOwed && !c.ending.Load() {
+		c.pingOwed = false
+		c.pongDue.Store(true)
+		_, _ = c.send(control(nil, opPing, nil))
+	}
+	if c.closeOwed != nil {
+		_, _ = c.send(control(nil, opClose, c.closeOwed))
+		c.closeOwed = nil
+		close(c.closeTried)
+	}
+}
+
+// ping writes a ping between two frames. It is called on a goroutine of its
+// own, because a write may block.
+func (c *Conn) ping() {
+	c.writeMu.Lock()
+	defer c.writeMu.Unlock()
+	if c.over() || c.sentCode.Load() != 0 {
+		return
+	}
+	c.pingOwed = true
+	c.sendOwed()
+}
