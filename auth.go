@@ -221,7 +221,7 @@ func Authenticate(verifier Verifier, source TokenSource, more ...TokenSource) fu
 		if reason != "" {
 			return refuse(name, reason, nil)
 		}
-		s.tokenFP = jose.Fingerprint(token)
+		s.info.TokenFingerprint = jose.Fingerprint(token)
 		p, err := verify(r.Context(), verifier, token)
 		if err != nil {
 			return tokenRefusal(name, token, err)
@@ -236,6 +236,7 @@ func Authenticate(verifier Verifier, source TokenSource, more ...TokenSource) fu
 			return refuse(name, "token_expired", nil)
 		}
 		s.principal = &p
+		s.info.Subject, s.info.Issuer, s.info.TokenID = p.Subject, p.Issuer, p.TokenID
 		return nil
 	})
 }

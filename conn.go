@@ -68,10 +68,12 @@ func (c *Conn) serve(base context.Context, serve func(context.Context, *Conn) er
 		cancel(c.gone(nil))
 	default:
 	}
-	stop := context.AfterFunc(base, func() {
-		c.s.end(refuse("Handler", "context_ended", errors.New("the context that Upgrader.Context returned has ended; it must not be derived from r.Context()")))
-	})
-	defer stop()
+	if base.Done() != nil {
+		stop := context.AfterFunc(base, func() {
+			c.s.end(refuse("Handler", "context_ended", errors.New("the context that Upgrader.Context returned has ended; it must not be derived from r.Context()")))
+		})
+		defer stop()
+	}
 	returned := false
 	defer func() {
 		if p := recover(); p != nil || !returned {
@@ -201,7 +203,7 @@ func readAll(r io.Reader, b []byte) ([]byte, error) {
 func (c *Conn) observeMessage(d Direction, typ websocket.MessageType, size int, r *Refusal, began time.Time) error {
 	var first error
 	for _, o := range c.s.observers {
-		err := o.message(c.context(), MessageEvent{Conn: c.s.info, Direction: d, Type: typ, Size: size, Refusal: r, Took: time.Since(began)})
+		err := o.message(c.context(), MessageEvent{Conn: &c.s.info, Direction: d, Type: typ, Size: size, Refusal: r, Took: time.Since(began)})
 		if first == nil {
 			first = err
 		}
@@ -353,11 +355,11 @@ func (c *Conn) Principal() *Principal { return c.s.principal }
 
 // ClientIP returns the client's address: the socket's, or what TrustProxies
 // found behind proxies.
-func (c *Conn) ClientIP() netip.Addr { return c.s.client.Addr }
+func (c *Conn) ClientIP() netip.Addr { return c.s.info.ClientIP }
 
 // Subprotocol returns what was negotiated, or "".
-func (c *Conn) Subprotocol() string { return c.s.sub }
+func (c *Conn) Subprotocol() string { return c.s.info.Subprotocol }
 
 // ID returns the random name of the connection that observers see as
 // ConnInfo.ID. It is not a secret.
-func (c *Conn) ID() string { return c.s.id }
+func (c *Conn) ID() string { return c.s.info.ID }

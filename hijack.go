@@ -200,13 +200,13 @@ func (s *session) upgrade(nc net.Conn, head []byte) (net.Conn, *bufio.ReadWriter
 	if p := s.principal; p != nil && !p.Expires.IsZero() {
 		s.limits.Expiry = max(1, time.Until(p.Expires))
 	}
-	info := s.connInfo()
+	_, _ = s.locate()
 	if len(s.observers) > 0 {
-		info.Endpoint = s.observers[0].endpoint
+		s.info.Endpoint = s.observers[0].endpoint
 	}
-	s.info = &info
-	s.told = make(chan struct{})
-	defer close(s.told) // even if a hook panics its way through
+	s.passed, s.https, s.redacted = nil, nil, nil // the handshake's alone
+	s.told.Add(1)
+	defer s.told.Done() // even if a hook panics its way through
 	s.conn = wire.New(nc, wire.Config{Head: head, Limits: &s.limits, Owner: owner{s}, CountMessages: !s.claimed})
 	err := s.observeHandshake(nil) // before anything else that is told of this connection
 	if err != nil {

@@ -66,11 +66,11 @@ var (
 )
 
 func perIP(s *session, _ *http.Request) ([]limit.Key, error) {
-	c, err := s.locate()
+	addr, err := s.locate()
 	if err != nil {
 		return nil, err
 	}
-	narrow, wide := clientip.Keys(c.Addr)
+	narrow, wide := clientip.Keys(addr)
 	keys := []limit.Key{limit.AddrKey(narrow)}
 	if wide != narrow {
 		keys = append(keys, limit.AddrKey(wide))
@@ -166,13 +166,13 @@ func LimitHandshakes(r rate.Limit, burst int, key Key) func(http.Handler) http.H
 // a user's connections together. A message over the limit ends the connection
 // with 1008 (message_rate). [PaceMessages] slows down instead. (R46)
 func LimitMessages(r rate.Limit, burst int, key Key) func(http.Handler) http.Handler {
-	return limitMessages("LimitMessages", "message_rate", r, burst, key, rateRule{})
+	return limitMessages(rateKind{name: "LimitMessages", reason: "message_rate"}, r, burst, key)
 }
 
 // PaceMessages is [LimitMessages], but a message over the limit waits until it
 // is within: nothing more is read meanwhile, so that TCP slows the peer down.
 func PaceMessages(r rate.Limit, burst int, key Key) func(http.Handler) http.Handler {
-	return limitMessages("PaceMessages", "message_rate", r, burst, key, rateRule{pace: true})
+	return limitMessages(rateKind{name: "PaceMessages", reason: "message_rate", pace: true}, r, burst, key)
 }
 
 // LimitBytes bounds how many bytes of messages may come: r bytes a second on
@@ -180,50 +180,54 @@ func PaceMessages(r rate.Limit, burst int, key Key) func(http.Handler) http.Hand
 // or larger messages would never pass. A message over the limit ends the
 // connection with 1008 (byte_rate). [PaceBytes] slows down instead. (R46, R49)
 func LimitBytes(r rate.Limit, burst int, key Key) func(http.Handler) http.Handler {
-	return limitMessages("LimitBytes", "byte_rate", r, burst, key, rateRule{bytes: true})
+	return limitMessages(rateKind{name: "LimitBytes", reason: "byte_rate", bytes: true}, r, burst, key)
 }
 
 // PaceBytes is [LimitBytes], but slows the peer down as PaceMessages does.
 func PaceBytes(r rate.Limit, burst int, key Key) func(http.Handler) http.Handler {
-	return limitMessages("PaceBytes", "byte_rate", r, burst, key, rateRule{bytes: true, pace: true})
+	return limitMessages(rateKind{name: "PaceBytes", reason: "byte_rate", bytes: true, pace: true}, r, burst, key)
 }
 
-// A rateRule is a limit on the messages of one connection. The bucket may be
-// shared with others.
-type rateRule struct {
+// A rateKind is what all connections of a limit on messages have in common.
+type rateKind struct {
 	name, reason string
 	bytes        bool // counts bytes, not messages
 	pace         bool // waits instead of refusing
-	bucket       *limit.Bucket
 }
 
-func limitMessages(kind, reason string, r rate.Limit, burst int, key Key, kindOf rateRule) func(http.Handler) http.Handler {
-	mustRate(kind, r, burst)
+// A rateRule is the limit for one connection. The bucket may be shared with
+// others.
+type rateRule struct {
+	*rateKind
+	bucket *limit.Bucket
+}
+
+func limitMessages(kind rateKind, r rate.Limit, burst int, key Key) func(http.Handler) http.Handler {
+	mustRate(kind.name, r, burst)
 	if key.name == "" {
-		panic("wsguard: " + kind + ": the key is missing: write PerConn, PerUser, PerIP, Everyone or PerKey")
+		panic("wsguard: " + kind.name + ": the key is missing: write PerConn, PerUser, PerIP, Everyone or PerKey")
 	}
-	kindOf.name, kindOf.reason = fmt.Sprintf("%s(%s)", kind, key.name), reason
-	ru := rule{name: kindOf.name, needs: key.needs, follows: key.follows}
-	if kindOf.bytes {
+	kind.name = fmt.Sprintf("%s(%s)", kind.name, key.name)
+	ru := rule{name: kind.name, needs: key.needs, follows: key.follows}
+	if kind.bytes {
 		ru.byteBurst = int64(burst)
+	}
+	if key.of == nil { // each connection by itself
+		return safeguard(ru, func(s *session, _ *http.Request) *Refusal {
+			s.rules.rates = append(s.rules.rates, rateRule{&kind, limit.NewBucket(r, burst)})
+			return nil
+		})
 	}
 	tables := newTables(r, burst)
 	return safeguard(ru, func(s *session, req *http.Request) *Refusal {
-		if key.of == nil { // each connection by itself
-			mine := kindOf
-			mine.bucket = limit.NewBuckets(r, burst, 1).Bucket(limit.Everyone)
-			s.rules.rates = append(s.rules.rates, mine)
-			return nil
-		}
 		keys, err := key.of(s, req)
 		if err != nil {
-			return keyRefusal(kindOf.name, err)
+			return keyRefusal(kind.name, err)
 		}
 		for i, k := range keys {
-			mine := kindOf
-			mine.bucket = tables[i].Bucket(k)
-			s.hold(mine.bucket.Release)
-			s.rules.rates = append(s.rules.rates, mine)
+			bucket := tables[i].Bucket(k)
+			s.hold(bucket.Release)
+			s.rules.rates = append(s.rules.rates, rateRule{&kind, bucket})
 		}
 		return nil
 	})

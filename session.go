@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"strconv"
 	"strings"
@@ -26,21 +27,13 @@ import (
 // the request; what is used after it says so.
 type session struct {
 	// Fixed before the upgrade.
-	id        string
-	began     time.Time
+	info      ConnInfo // what observers may know
 	passed    []*rule
 	facts     fact
-	client    clientip.Client
-	located   bool // client is set
 	https     func(http.Header) bool
-	origin    string
-	peer      string // the socket's address
-	userAgent string
 	hasBody   bool
 	redacted  url.Values // tokens that RedactQuery took out of the URL
-	tokenFP   string
 	principal *Principal
-	sub       string // subprotocol
 	observers []*Observer
 	codes     map[string]websocket.StatusCode
 	limits    wire.Limits
@@ -57,8 +50,7 @@ type session struct {
 
 	// Shared after the upgrade.
 	conn    *wire.Conn
-	info    *ConnInfo     // of the accepted connection
-	told    chan struct{} // closed when observers know of the handshake
+	told    sync.WaitGroup // until observers know of the handshake
 	refusal atomic.Pointer[Refusal]
 	cancel  atomic.Pointer[context.CancelCauseFunc] // ends the context of Handler
 
@@ -91,13 +83,12 @@ var defaultLimits = wire.Limits{
 // header and URL are the chain's own.
 func newSession(w http.ResponseWriter, r *http.Request) (*session, http.ResponseWriter, *http.Request) {
 	s := &session{
-		id:        rand.Text()[:16],
-		began:     time.Now(),
-		peer:      r.RemoteAddr,
-		origin:    clip(r.Header.Get("Origin")),
-		userAgent: clip(r.Header.Get("User-Agent")),
-		hasBody:   r.ContentLength != 0,
-		limits:    defaultLimits,
+		info: ConnInfo{
+			ID: rand.Text()[:16], Since: time.Now(), PeerAddr: r.RemoteAddr,
+			Origin: clip(r.Header.Get("Origin")), UserAgent: clip(r.Header.Get("User-Agent")),
+		},
+		hasBody: r.ContentLength != 0,
+		limits:  defaultLimits,
 	}
 	s.writer = writer{ResponseWriter: w, s: s}
 
@@ -133,16 +124,19 @@ func mayBeSent(code websocket.StatusCode) bool {
 }
 
 // locate finds the client's address: the socket's, unless TrustProxies did.
-func (s *session) locate() (clientip.Client, error) {
-	if s.located {
-		return s.client, nil
+func (s *session) locate() (netip.Addr, error) {
+	if !s.info.ClientIP.IsValid() {
+		c, err := clientip.Direct(s.info.PeerAddr)
+		if err != nil {
+			return netip.Addr{}, err
+		}
+		s.located(c)
 	}
-	c, err := clientip.Direct(s.peer)
-	if err != nil {
-		return c, err
-	}
-	s.client, s.located = c, true
-	return c, nil
+	return s.info.ClientIP, nil
+}
+
+func (s *session) located(c clientip.Client) {
+	s.info.ClientIP, s.info.ClientIPSource = c.Addr, string(c.Source)
 }
 
 // hold keeps what the connection has taken until it ends, however it ends.
@@ -266,7 +260,7 @@ func (s *session) end(r *Refusal) { s.conn.End(s.cause(r)) }
 func (s *session) violation(r *Refusal, action string) error {
 	var errs []error
 	for _, o := range s.observers {
-		errs = append(errs, o.violation(context.Background(), ViolationEvent{Conn: *s.info, Refusal: r, Action: action}))
+		errs = append(errs, o.violation(context.Background(), ViolationEvent{Conn: s.info, Refusal: r, Action: action}))
 	}
 	return errors.Join(errs...)
 }
@@ -275,10 +269,9 @@ func (s *session) violation(r *Refusal, action string) error {
 // hook panicked.
 func (s *session) observeHandshake(r *Refusal) error {
 	var errs []error
-	info := s.connInfo()
+	_, _ = s.locate()
 	for _, o := range s.observers {
-		info.Endpoint = o.endpoint
-		errs = append(errs, o.handshake(context.Background(), HandshakeEvent{Conn: info, Refusal: r, Took: time.Since(s.began)}))
+		errs = append(errs, o.handshake(context.Background(), HandshakeEvent{Conn: s.info, Refusal: r, Took: time.Since(s.info.Since)}))
 	}
 	return errors.Join(errs...)
 }
@@ -287,28 +280,12 @@ func (s *session) observeHandshake(r *Refusal) error {
 // would keep the whole header in memory.
 func clip(s string) string { return strings.Clone(s[:min(len(s), 256)]) }
 
-// connInfo is what observers may know. No token, cookie or query is in it.
-func (s *session) connInfo() ConnInfo {
-	info := ConnInfo{
-		ID: s.id, PeerAddr: s.peer, Subprotocol: s.sub, Since: s.began,
-		Origin: s.origin, UserAgent: s.userAgent,
-		TokenFingerprint: s.tokenFP,
-	}
-	if c, err := s.locate(); err == nil {
-		info.ClientIP, info.ClientIPSource = c.Addr, string(c.Source)
-	}
-	if p := s.principal; p != nil {
-		info.Subject, info.Issuer, info.TokenID = p.Subject, p.Issuer, p.TokenID
-	}
-	return info
-}
-
 // owner is what a session is to its connection.
 type owner struct{ *session }
 
 // Ending is called once, when this side has decided to end the connection.
 func (s owner) Ending(c wire.Cause) {
-	<-s.told
+	s.told.Wait()
 	if r, ok := c.Err.(*Refusal); ok {
 		s.refusal.Store(r)
 		s.stop(r)
@@ -324,10 +301,10 @@ func (s *session) stop(err error) {
 
 // Closed is called exactly once, when the socket is closed.
 func (s owner) Closed(rep wire.Report) {
-	<-s.told
+	s.told.Wait()
 	s.free()
 	e := CloseEvent{
-		Conn: *s.info, Code: websocket.StatusCode(rep.Code), Duration: time.Since(s.began), Refusal: s.refusal.Load(),
+		Conn: s.info, Code: websocket.StatusCode(rep.Code), Duration: time.Since(s.info.Since), Refusal: s.refusal.Load(),
 		MessagesIn: rep.MessagesIn, MessagesOut: rep.MessagesOut, BytesIn: rep.BytesIn, BytesOut: rep.BytesOut,
 	}
 	switch rep.Initiator {
@@ -345,7 +322,6 @@ func (s owner) Closed(rep wire.Report) {
 		e.Reason = rep.Cause.Reason
 	}
 	for _, o := range s.observers {
-		e.Conn.Endpoint = o.endpoint
 		_ = o.closed(context.Background(), e)
 	}
 	s.stop(websocket.CloseError{Code: e.Code, Reason: e.Reason})

@@ -73,12 +73,12 @@ func trustProxies(name string, config ProxyConfig) func(http.Handler) http.Handl
 		panic(fmt.Sprintf("wsguard: %s: %v", name, err))
 	}
 	return safeguard(rule{name: name, provides: factClient}, func(s *session, r *http.Request) *Refusal {
-		c, err := resolver.Resolve(s.peer, r.Header)
+		c, err := resolver.Resolve(s.info.PeerAddr, r.Header)
 		s.https = func(h http.Header) bool { return resolver.HTTPS(c, h) }
 		if err != nil {
 			return refuse(name, "address_malformed", err)
 		}
-		s.client, s.located = c, true
+		s.located(c)
 		return nil
 	})
 }
@@ -93,9 +93,8 @@ func ClientAddress(r *http.Request) (addr netip.Addr, source string, err error) 
 	if s == nil {
 		return netip.Addr{}, "", ErrNotGuarded
 	}
-	c, err := s.locate()
-	if err != nil {
+	if addr, err = s.locate(); err != nil {
 		return netip.Addr{}, "", fmt.Errorf("wsguard: %w", err)
 	}
-	return c.Addr, string(c.Source), nil
+	return addr, s.info.ClientIPSource, nil
 }

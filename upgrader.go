@@ -100,13 +100,13 @@ func (u Upgrader) Accept(w http.ResponseWriter, r *http.Request) (*Conn, error) 
 		return nil, refusal
 	}
 	s.claimed = true
-	s.sub = chooseSubprotocol(r, u.Subprotocols)
+	s.info.Subprotocol = chooseSubprotocol(r, u.Subprotocols)
 	options := &websocket.AcceptOptions{
 		InsecureSkipVerify: true, // its check trusts the Host header; checkUpgrade and CheckOrigins do not
 		CompressionMode:    websocket.CompressionDisabled,
 	}
-	if s.sub != "" {
-		options.Subprotocols = []string{s.sub}
+	if s.info.Subprotocol != "" {
+		options.Subprotocols = []string{s.info.Subprotocol}
 	}
 	ws, err := websocket.Accept(w, r, options)
 	if err != nil {

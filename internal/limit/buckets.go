@@ -123,12 +123,22 @@ func (t *Buckets) find(k Key) *bucket {
 	return b
 }
 
-// A Bucket is one holder's share in a token bucket of [Buckets]. It is safe for
-// concurrent use; only [Buckets.Bucket] makes one that is usable.
+// A Bucket is one holder's share in a token bucket of [Buckets], or one of its
+// own. It is safe for concurrent use; only [Buckets.Bucket] and [NewBucket] make
+// one that is usable.
 type Bucket struct {
-	table    *Buckets
+	table    *Buckets // nil for one of its own
 	shared   *bucket
 	released atomic.Bool
+}
+
+// NewBucket returns a bucket that no table has and nobody shares. It panics if
+// [CheckRate] refuses r and burst.
+func NewBucket(r rate.Limit, burst int) *Bucket {
+	if err := CheckRate(r, burst); err != nil {
+		panic("limit: " + err.Error())
+	}
+	return &Bucket{shared: &bucket{lim: rate.NewLimiter(r, burst)}}
 }
 
 // Allow is as [Buckets.Allow], and allocates nothing. After Release, it refuses.
@@ -142,7 +152,7 @@ func (b *Bucket) Allow(n int) (ok bool, retryAfter time.Duration) {
 // Release ends the hold. Only the first call counts: a second one would let the
 // bucket of another holder be evicted.
 func (b *Bucket) Release() {
-	if b.released.Swap(true) {
+	if b.released.Swap(true) || b.table == nil {
 		return
 	}
 	b.table.mu.Lock()

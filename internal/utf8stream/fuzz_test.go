@@ -14,9 +14,9 @@ var completions = []string{"", "\x80", "\x80\x80", "\x80\x80\x80", "\xa0\x80", "
 
 // hopeful reports whether a text that begins with p can be valid.
 func hopeful(p []byte) bool {
-	buf := make([]byte, 0, 64)
+	p = append(make([]byte, 0, 64), p...)
 	for _, s := range completions {
-		if utf8.Valid(append(append(buf, p...), s...)) {
+		if utf8.Valid(append(p, s...)) {
 			return true
 		}
 	}

@@ -105,9 +105,15 @@ func (c *Checker) judge(p []byte, key uint64) bool {
 	// becomes empty: hence also > and not >= below.
 	p = p[:len(p):len(p)]
 	state := uint64(c.state)
-	for len(p) > 8 && state != refused {
+	for len(p) > 8 {
 		if state == between {
-			if p = skipASCII(p, key); len(p) <= 8 {
+			for len(p) > 32 && fourWords(p, key)&high == 0 {
+				p = p[32:]
+			}
+			for len(p) > 8 && (word(p)^key)&high == 0 {
+				p = p[8:]
+			}
+			if len(p) <= 8 {
 				break
 			}
 		}
@@ -120,10 +126,14 @@ func (c *Checker) judge(p []byte, key uint64) bool {
 		state = steps[byte(w>>40)] >> (state & 63)
 		state = steps[byte(w>>48)] >> (state & 63)
 		state = steps[byte(w>>56)] >> (state & 63) & 63
+		if state == refused {
+			c.state = refused
+			return false
+		}
 		p = p[8:]
 	}
-	if n := len(p); n > 0 && state != refused {
-		w := (last(p) ^ key) & (1<<(8*n) - 1)
+	if n := len(p); n > 0 {
+		w := (last(p) ^ key) & (1<<(8*n) - 1) // the key is longer than p
 		if state != between || w&high != 0 {
 			for range n {
 				state = steps[byte(w)] >> (state & 63)
@@ -136,20 +146,13 @@ func (c *Checker) judge(p []byte, key uint64) bool {
 	return state != refused
 }
 
-// skipASCII returns p without leading words of ASCII, but never less than its
-// last byte.
-func skipASCII(p []byte, key uint64) []byte {
-	for len(p) > 32 && (((word(p)^key)|(word(p[8:])^key))|((word(p[16:])^key)|(word(p[24:])^key)))&high == 0 {
-		p = p[32:]
-	}
-	for len(p) > 8 && (word(p)^key)&high == 0 {
-		p = p[8:]
-	}
-	return p
-}
-
 // word is the first eight bytes of p, the first in the lowest bits.
 func word(p []byte) uint64 { return binary.LittleEndian.Uint64(p) }
+
+// fourWords has the bits that any of the first four words of p has unmasked.
+func fourWords(p []byte, key uint64) uint64 {
+	return ((word(p) ^ key) | (word(p[8:]) ^ key)) | ((word(p[16:]) ^ key) | (word(p[24:]) ^ key))
+}
 
 // last is word for one to eight bytes. It reads some of them twice instead of
 // asking how many there are.

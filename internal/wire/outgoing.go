@@ -13,11 +13,16 @@ const maxResponse = 16 << 10
 // and nothing is ever put between bytes that are.
 type outgoing struct {
 	inResponse bool
-	status     []byte // first bytes of the response: "HTTP/1.1 101"
-	tail       uint32 // last four bytes, to find the empty line
-	length     int
 	lost       bool
+	response   *response // so far, if it was begun
 	frames     parser
+}
+
+// response is what is known of the head of an HTTP response.
+type response struct {
+	status []byte // its first bytes: "HTTP/1.1 101"
+	tail   uint32 // its last four bytes, to find the empty line
+	length int
 }
 
 // between reports whether a control frame may be written now.
@@ -69,16 +74,19 @@ func (o *outgoing) skipResponse(p []byte) []byte {
 		if !o.inResponse || o.lost {
 			return p[i:]
 		}
-		if len(o.status) < prefix {
-			o.status = append(o.status, b)
+		if o.response == nil {
+			o.response = new(response)
 		}
-		o.tail = o.tail<<8 | uint32(b)
-		o.length++
-		if o.tail == 0x0D0A0D0A { // an empty line
-			o.inResponse = false
-			o.lost = !bytes.HasSuffix(o.status, []byte(" 101"))
-			o.status = nil
-		} else if o.length > maxResponse {
+		r := o.response
+		if len(r.status) < prefix {
+			r.status = append(r.status, b)
+		}
+		r.tail = r.tail<<8 | uint32(b)
+		r.length++
+		if r.tail == 0x0D0A0D0A { // an empty line
+			o.inResponse, o.response = false, nil
+			o.lost = !bytes.HasSuffix(r.status, []byte(" 101"))
+		} else if r.length > maxResponse {
 			o.lost = true
 		}
 	}
