@@ -179,7 +179,9 @@ func (k *clock) received(now int64, n int) (waited int64) {
 	}
 	if n > 0 {
 		k.lastIn.Store(now)
-		k.pinged.Store(0)
+		if k.pinged.Load() != 0 {
+			k.pinged.Store(0)
+		}
 	}
 	return waited
 }

@@ -26,7 +26,6 @@ type event uint8
 
 const (
 	nothing event = iota
-	header        // a frame's header
 	frame         // a frame of a message that goes on, or a control frame
 	message       // the last frame of a message
 )
@@ -47,7 +46,7 @@ type parser struct {
 	seen      int64 // and those that have
 
 	open      bool  // a fragmented message waits for its end
-	isText    bool  // and is text
+	isText    bool  // and has to be UTF-8
 	total     int64 // bytes that the frames of the open message declare
 	fragments int   // frames of the open message so far
 	empty     int   // the last of them that carried nothing
@@ -64,45 +63,69 @@ func (p *parser) between() bool { return p.have == 0 && !p.inPayload }
 // unfinished reports whether a frame or a message has begun and not ended.
 func (p *parser) unfinished() bool { return p.open || !p.between() }
 
-// next consumes bytes of b until something is complete, and says what. It
-// consumes all of b when nothing is. A frame without payload is complete
-// after its header: next then returns frame or message with n of zero.
+// next consumes bytes of b up to the end of a frame, or all of b where that is
+// not in it, and says what is complete. Call it again for the rest. On an error
+// nothing that follows can be understood.
 func (p *parser) next(b []byte) (n int, ev event, err error) {
-	if p.inPayload {
-		n = int(min(p.left, int64(len(b))))
-		if err := p.payload(b[:n]); err != nil {
+	if !p.inPayload {
+		if p.have == 0 && len(b) >= maxHeader { // all of it, in the usual case
+			if err = p.checkStart(b[0], b[1]); err != nil {
+				return 2, nothing, err
+			}
+			p.buf = [maxHeader]byte(b)
+			p.need = headerLength(b[1])
+			p.have = p.need
+			n, err = int(p.need), p.startFrame(b[1])
+		} else {
+			n, err = p.header(b)
+		}
+		if err != nil || !p.inPayload {
 			return n, nothing, err
 		}
-		p.left -= int64(n)
-		p.seen += int64(n)
-		if p.left > 0 {
+		b = b[n:]
+	}
+	if p.left > 0 {
+		k := min(p.left, int64(len(b)))
+		if k == 0 {
 			return n, nothing, nil
 		}
-		ev, err = p.endFrame()
-		return n, ev, err
+		switch {
+		case p.op&0x8 == 0:
+			if p.payloads += k; p.isText && !p.text.Masked(b[:k], p.key(), p.seen) {
+				err = InvalidText
+			}
+		case p.op == opClose:
+			err = p.closePayload(b[:k])
+		}
+		n += int(k)
+		p.left -= k
+		p.seen += k
+		if err != nil || p.left > 0 {
+			return n, nothing, err
+		}
 	}
+	ev, err = p.endFrame()
+	return n, ev, err
+}
+
+// header consumes the header of a frame, or what b has of it. inPayload says
+// that it is complete.
+func (p *parser) header(b []byte) (n int, err error) {
 	for n < len(b) {
 		p.buf[p.have] = b[n]
 		p.have++
 		n++
 		if p.have == 2 {
+			if err := p.checkStart(p.buf[0], p.buf[1]); err != nil {
+				return n, err
+			}
 			p.need = headerLength(p.buf[1])
-			if err := p.checkStart(); err != nil {
-				return n, nothing, err
-			}
-			if rest := int(p.need) - 2; len(b)-n >= rest { // the usual case
-				n += copy(p.buf[2:], b[n:n+rest])
-				p.have = p.need
-			}
 		}
 		if p.have >= 2 && p.have == p.need {
-			if err := p.startFrame(); err != nil {
-				return n, nothing, err
-			}
-			return n, header, nil
+			return n, p.startFrame(p.buf[1])
 		}
 	}
-	return n, nothing, nil
+	return n, nil
 }
 
 func headerLength(second byte) uint8 {
@@ -121,8 +144,7 @@ func headerLength(second byte) uint8 {
 
 // checkStart judges the two bytes that every header has, so that a frame
 // that breaks a rule there is refused without waiting for the rest.
-func (p *parser) checkStart() error {
-	first, second := p.buf[0], p.buf[1]
+func (p *parser) checkStart(first, second byte) error {
 	op, fin := first&0x0F, first&0x80 != 0
 	control := op&0x8 != 0
 	switch {
@@ -146,8 +168,9 @@ func (p *parser) checkStart() error {
 	return nil
 }
 
-func (p *parser) startFrame() error {
-	length := int64(p.buf[1] & 0x7F)
+// startFrame judges a whole header, whose second byte is given.
+func (p *parser) startFrame(second byte) error {
+	length := int64(second & 0x7F)
 	switch length {
 	case 126:
 		length = int64(binary.BigEndian.Uint16(p.buf[2:]))
@@ -162,15 +185,15 @@ func (p *parser) startFrame() error {
 	}
 	p.op, p.fin = p.buf[0]&0x0F, p.buf[0]&0x80 != 0
 	if p.op&0x8 == 0 {
-		if p.op != opContinuation {
-			p.isText = p.op == opText
-		}
+		p.open = true
 		if p.limits != nil {
+			if p.op != opContinuation {
+				p.isText = p.op == opText
+			}
 			if err := p.checkLimits(length); err != nil {
 				return err
 			}
 		}
-		p.open = true
 	}
 	p.left, p.seen, p.inPayload = length, 0, true
 	return nil
@@ -197,22 +220,7 @@ func (p *parser) checkLimits(length int64) error {
 	return nil
 }
 
-// payload looks at what has to be UTF-8, and at a close frame's code. What
-// this side sends is not judged.
-func (p *parser) payload(b []byte) error {
-	switch {
-	case p.op == opClose:
-		return p.closePayload(b)
-	case p.op&0x8 != 0:
-		return nil
-	}
-	p.payloads += int64(len(b))
-	if p.isText && p.limits != nil && !p.text.Masked(b, p.key(), p.seen) {
-		return InvalidText
-	}
-	return nil
-}
-
+// closePayload takes a close frame's code, and judges its reason.
 func (p *parser) closePayload(b []byte) error {
 	masked, key, at := p.buf[1]&0x80 != 0, p.key(), p.seen
 	for len(b) > 0 && at < int64(len(p.code)) {
@@ -247,7 +255,7 @@ func (p *parser) endFrame() (event, error) {
 		return frame, nil
 	}
 	p.open, p.total, p.fragments, p.empty = false, 0, 0, 0
-	if p.isText && !p.text.Complete() && p.limits != nil {
+	if p.isText && !p.text.Complete() {
 		return message, InvalidText
 	}
 	return message, nil

@@ -40,9 +40,7 @@ func run(p *parser, b []byte, size int) (events []event, err error) {
 			if ev == nothing {
 				break
 			}
-			if ev != header {
-				events = append(events, ev)
-			}
+			events = append(events, ev)
 		}
 	}
 	return events, nil

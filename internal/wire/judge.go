@@ -4,39 +4,49 @@ import "time"
 
 // judge follows the frames in b. On an error, b is good up to the frame that
 // breaks the rule.
-func (c *Conn) judge(b []byte) (good int, _ error) {
-	at := 0
-	for {
-		n, ev, err := c.in.next(b[at:])
+func (c *Conn) judge(b []byte) (good int, err error) {
+	messages := 0
+	for at, ev := 0, nothing; ; good = at {
+		var n int
+		n, ev, err = c.in.next(b[at:])
 		at += n
-		if err != nil {
-			c.inBroken = true
-			return good, err
+		switch {
+		case err != nil:
+		case ev == nothing:
+			good = at
+		case ev == message:
+			messages++
+		case c.in.op&0x8 != 0:
+			err = c.control()
 		}
-		switch ev {
-		case nothing:
-			return at, nil
-		case header:
-			continue
-		case message:
-			c.messagesIn.Add(1)
-			if c.countMessages {
-				c.Touch()
-			}
-		case frame:
-			if c.in.op&0x8 != 0 && !c.answersPing() && !c.payControl() {
-				c.inBroken = true
-				return good, TooManyControls
-			}
-			if c.in.op == opClose {
-				c.closing(Peer, c.in.closeCode())
-			}
+		if err != nil || ev == nothing {
+			break
 		}
 		if !c.in.open {
 			c.patience, c.earned = patience(c.limits.MessageTime), c.in.payloads
 		}
-		good = at
 	}
+	if err != nil {
+		c.inBroken = true
+	}
+	if messages > 0 {
+		c.messagesIn.Add(int64(messages))
+		if c.countMessages {
+			c.Touch()
+		}
+	}
+	return good, err
+}
+
+// control judges a control frame that is complete.
+func (c *Conn) control() error {
+	if !c.answersPing() && !c.payControl() {
+		return TooManyControls
+	}
+	if c.in.op == opClose {
+		c.closing(Peer, c.in.closeCode())
+	}
+	return nil
 }
 
 // answersPing reports whether the frame that has just ended is the one pong

@@ -22,8 +22,10 @@ func (c *Conn) Read(p []byte) (int, error) {
 	if c.over() {
 		return 0, c.endError()
 	}
-	n := c.take(p)
-	if n == 0 {
+	var n int
+	if len(c.rest) > 0 {
+		n = c.take(p)
+	} else {
 		var err error
 		if n, err = c.receive(p, false); n == 0 {
 			return 0, c.readError(err)
