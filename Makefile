@@ -1,9 +1,9 @@
 # Each target is what CI runs. Nothing but Go is needed for test.
-MODULES    := . examples internal/interop
+MODULES    := . examples internal/interop internal/bench
 STATIC     := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 FUZZTIME   ?= 20s
 
-.PHONY: test check fuzz bench cover
+.PHONY: test check fuzz bench interop cover
 
 test: ## every test of every module
 	@for m in $(MODULES); do echo "== test $$m"; (cd $$m && go test -race -shuffle=on -timeout 8m ./...) || exit 1; done
@@ -26,6 +26,9 @@ fuzz: ## each fuzz target for FUZZTIME
 
 bench: ## both sides of each comparison in one run
 	go test -run '^$$' -bench . -benchmem ./...
+
+interop: ## attacks on five libraries, bare and guarded; rewrites the table of them
+	cd internal/interop && go test -count=1 -timeout 8m -run '^TestAttackTable$$' -attacks=ATTACKS.md
 
 cover: ## statements covered in the root package and internal/
 	@go test -coverpkg=.,./internal/... -coverprofile=coverage.out ./... >/dev/null && go tool cover -func=coverage.out | tail -1

@@ -337,7 +337,8 @@ func (l FrameLimits) check() {
 // apply writes what is set over the defaults.
 func (l FrameLimits) apply(to *wire.Limits) {
 	if l.ControlRate != 0 {
-		to.ControlEvery = time.Duration(float64(time.Second) / float64(l.ControlRate))
+		const year = 365 * 24 * time.Hour // longer makes no difference
+		to.ControlEvery = time.Duration(min(float64(time.Second)/float64(l.ControlRate), float64(year)))
 	}
 	to.Controls = cmp.Or(l.ControlBurst, to.Controls)
 	to.Fragments = cmp.Or(l.Fragments, to.Fragments)

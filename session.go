@@ -315,6 +315,9 @@ func (s owner) Closed(rep wire.Report) {
 	default:
 		e.Initiator = InitiatorNetwork
 	}
+	if e.Refusal == nil && rep.Cause != nil { // the end was faster than what told of it
+		e.Refusal, _ = rep.Cause.Err.(*Refusal)
+	}
 	switch {
 	case e.Refusal != nil:
 		e.Reason = e.Refusal.Reason

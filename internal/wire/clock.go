@@ -12,6 +12,7 @@ const (
 	linger       = time.Second     // from a close frame of ours to the end
 	never        = int64(math.MaxInt64)
 	unknown      = int64(-1)
+	longest      = int64(1) << 61 // 73 years: what is added to an age without overflow
 )
 
 // clock is one runtime timer that holds the earliest deadline of a
@@ -33,12 +34,13 @@ type clock struct {
 	writeBy     atomic.Int64 // when a write is stalled for too long, or never
 	stalled     int64        // since when a write waits; of who writes
 	patience    patience     // left for it
+	respondBy   atomic.Int64 // when the library must have responded, or never
 	closeBy     atomic.Int64 // when the socket is closed at the latest, or never
 }
 
 func (k *clock) start(c *Conn) {
 	k.c, k.born = c, time.Now()
-	for _, t := range []*atomic.Int64{&k.readSince, &k.messageBy, &k.writeBy, &k.closeBy, &k.at} {
+	for _, t := range []*atomic.Int64{&k.readSince, &k.messageBy, &k.writeBy, &k.respondBy, &k.closeBy, &k.at} {
 		t.Store(never)
 	}
 	k.mu.Lock()
@@ -87,7 +89,8 @@ func (k *clock) schedule(now int64) {
 	if k.c.messagesIn.Load() > 0 {
 		first = never
 	}
-	if k.closeBy.Load() <= now {
+	end := min(k.closeBy.Load(), k.respondBy.Load())
+	if end <= now {
 		k.c.kill()
 	}
 	for _, d := range [...]struct {
@@ -107,7 +110,7 @@ func (k *clock) schedule(now int64) {
 		}
 		next = min(next, d.at)
 	}
-	k.arm(min(next, k.closeBy.Load(), k.keepAlive(now)))
+	k.arm(min(next, end, k.keepAlive(now)))
 }
 
 // keepAlive sends the ping that is due, or ends a connection whose pong is
@@ -158,7 +161,7 @@ func after(at int64, d time.Duration) int64 {
 	if d <= 0 || at == never {
 		return never
 	}
-	return at + int64(d)
+	return at + min(int64(d), longest)
 }
 
 // await notes that somebody waits for the rest of a message, and for how long
@@ -195,7 +198,7 @@ func (k *clock) stalling(first bool, taken int64) {
 	}
 	now := k.now()
 	if first {
-		k.patience = patience(l.WriteTime)
+		k.patience = whole(l.WriteTime)
 	} else {
 		k.patience.spend(now - k.stalled)
 		k.patience.earn(taken, l.WriteTime, l.MinRate)
@@ -212,14 +215,24 @@ func (k *clock) sent() {
 	}
 }
 
-// upgraded takes back the bound on the time to respond.
-func (k *clock) upgraded() { k.closeBy.Store(never) }
+// respond makes the socket close within d, unless upgraded is called.
+func (k *clock) respond(d time.Duration) {
+	k.respondBy.Store(after(k.now(), d))
+	k.arm(k.respondBy.Load())
+}
 
-// endBy makes the socket close within d, whatever happens.
+// upgraded takes back the bound on the time to respond.
+func (k *clock) upgraded() { k.respondBy.Store(never) }
+
+// endBy makes the socket close within d, whatever happens. Nothing takes that
+// back.
 func (k *clock) endBy(d time.Duration) {
-	by := k.now() + int64(d)
-	if by < k.closeBy.Load() {
-		k.closeBy.Store(by)
+	by := after(k.now(), d)
+	for {
+		old := k.closeBy.Load()
+		if by >= old || k.closeBy.CompareAndSwap(old, by) {
+			break
+		}
 	}
 	k.arm(by)
 }

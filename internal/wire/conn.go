@@ -53,7 +53,8 @@ type Counts struct {
 type Owner interface {
 	// Refuse translates a Violation or what is Overdue.
 	Refuse(error) Cause
-	// Ending is called at most once, when End has decided.
+	// Ending is called at most once, when End has decided. Closed may come
+	// first, if the socket breaks at that moment.
 	Ending(Cause)
 	// Closed is called exactly once, when the socket is closed.
 	Closed(Report)
@@ -97,6 +98,9 @@ type Conn struct {
 
 	mu            sync.Mutex // guards ending, and the deadlines against it
 	cause         *Cause
+	readBy        *time.Time // the library's deadlines, where it has set any
+	writeBy       *time.Time
+	ours          bool // what is being written is not the library's
 	countMessages bool
 	ending        atomic.Bool
 	killed        atomic.Bool
@@ -124,13 +128,13 @@ func New(under net.Conn, cfg Config) *Conn {
 		rest:          cfg.Head,
 		in:            parser{limits: cfg.Limits},
 		out:           outgoing{inResponse: true},
-		patience:      patience(cfg.Limits.MessageTime),
+		patience:      whole(cfg.Limits.MessageTime),
 	}
 	c.raw = rawOf(c)
 	c.pacer = newPacer(cfg.Limits)
 	c.bytesIn.Store(int64(len(c.rest)))
 	c.clock.start(c)
-	c.clock.endBy(closeTimeout) // unless the library responds
+	c.clock.respond(closeTimeout)
 	return c
 }
 
@@ -155,22 +159,74 @@ func (c *Conn) LocalAddr() net.Addr { return c.under.LocalAddr() }
 func (c *Conn) RemoteAddr() net.Addr { return c.under.RemoteAddr() }
 
 // SetDeadline sets the library's deadlines. They come on top of the limits
-// here, which no library can move.
-func (c *Conn) SetDeadline(t time.Time) error { return c.deadline(c.under.SetDeadline, t) }
+// here, which no library can move, and are nothing to what is sent from here.
+func (c *Conn) SetDeadline(t time.Time) error {
+	return errors.Join(c.SetReadDeadline(t), c.SetWriteDeadline(t))
+}
 
 // SetReadDeadline is SetDeadline for reads.
-func (c *Conn) SetReadDeadline(t time.Time) error { return c.deadline(c.under.SetReadDeadline, t) }
-
-// SetWriteDeadline is SetDeadline for writes.
-func (c *Conn) SetWriteDeadline(t time.Time) error { return c.deadline(c.under.SetWriteDeadline, t) }
-
-func (c *Conn) deadline(set func(time.Time) error, t time.Time) error {
+func (c *Conn) SetReadDeadline(t time.Time) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.ending.Load() {
-		return nil // the drain owns them now
+		return nil // the drain owns it now
 	}
-	return set(t)
+	keep(&c.readBy, t)
+	return c.under.SetReadDeadline(t)
+}
+
+// SetWriteDeadline is SetDeadline for writes.
+func (c *Conn) SetWriteDeadline(t time.Time) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.ending.Load() {
+		return nil // so is this
+	}
+	keep(&c.writeBy, t)
+	if c.ours {
+		return nil
+	}
+	return c.under.SetWriteDeadline(t)
+}
+
+// readDeadline is what the library has set, or zero.
+func (c *Conn) readDeadline() (t time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.readBy != nil {
+		t = *c.readBy
+	}
+	return t
+}
+
+// keep stores a time where most connections have none.
+func keep(at **time.Time, t time.Time) {
+	if *at == nil {
+		*at = new(time.Time)
+	}
+	**at = t
+}
+
+// sendOurs sends a control frame of this side, for which a deadline that the
+// library has left behind does not count. It needs writeMu.
+func (c *Conn) sendOurs(frame []byte) {
+	c.mu.Lock()
+	c.ours = true
+	if c.writeBy != nil {
+		_ = c.under.SetWriteDeadline(time.Time{})
+	}
+	c.mu.Unlock()
+	if _, err := c.send(frame); err != nil {
+		c.out.lost = true
+		c.kill() // nothing may follow half a frame, and the socket is gone
+		return
+	}
+	c.mu.Lock()
+	c.ours = false
+	if c.writeBy != nil && !c.ending.Load() {
+		_ = c.under.SetWriteDeadline(*c.writeBy)
+	}
+	c.mu.Unlock()
 }
 
 // over reports whether nothing more is handed out or taken.

@@ -27,6 +27,9 @@ func (c *Conn) End(cause Cause) {
 	c.ending.Store(true)
 	// A reader lets go of the socket, so that the drain can have it.
 	_ = c.under.SetReadDeadline(time.Unix(1, 0))
+	if c.writeBy != nil {
+		_ = c.under.SetWriteDeadline(time.Time{}) // the clock bounds what is still to be sent
+	}
 	c.mu.Unlock()
 
 	c.pacer.stop()

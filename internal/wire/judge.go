@@ -1,7 +1,5 @@
 package wire
 
-import "time"
-
 // judge follows the frames in b. On an error, b is good up to the frame that
 // breaks the rule.
 func (c *Conn) judge(b []byte) (good int, err error) {
@@ -23,7 +21,7 @@ func (c *Conn) judge(b []byte) (good int, err error) {
 			break
 		}
 		if !c.in.open {
-			c.patience, c.earned = patience(c.limits.MessageTime), c.in.payloads
+			c.patience, c.earned = whole(c.limits.MessageTime), c.in.payloads
 		}
 	}
 	if err != nil {
@@ -60,18 +58,19 @@ func (c *Conn) payControl() bool {
 	if l.Controls == 0 {
 		return true
 	}
-	now := c.clock.now()
-	c.controls = max(c.controls, now) + int64(l.ControlEvery)
-	return time.Duration(c.controls-now) <= time.Duration(l.Controls)*l.ControlEvery
+	now, each := c.clock.now(), max(1, min(int64(l.ControlEvery), longest))
+	c.controls = min(max(c.controls, now), longest) + each
+	return (c.controls-now-1)/each < int64(l.Controls)
 }
 
-// closing notes a close frame, and bounds what comes after it.
+// closing notes the first close frame of a side, and bounds what comes after
+// it.
 func (c *Conn) closing(by Initiator, code uint16) {
 	c.first.CompareAndSwap(uint32(Network), uint32(by))
 	if by == Peer {
-		c.peerCode.Store(uint32(code))
+		c.peerCode.CompareAndSwap(0, uint32(code))
 	} else {
-		c.sentCode.Store(uint32(code))
+		c.sentCode.CompareAndSwap(0, uint32(code))
 	}
 	c.clock.endBy(closeTimeout)
 }

@@ -86,11 +86,14 @@ const (
 // earns it back.
 type patience int64
 
+// whole is all of it.
+func whole(d time.Duration) patience { return patience(min(int64(d), longest)) }
+
 // spend takes what the peer has made others wait.
 func (p *patience) spend(waited int64) { *p -= patience(waited) }
 
 // earn gives back what n bytes are worth, up to the whole.
-func (p *patience) earn(n int64, whole time.Duration, minRate int) {
-	const most = 1 << 32 // bytes, so that the product cannot overflow
-	*p = min(patience(whole), *p+patience(min(n, most)*int64(time.Second)/int64(max(minRate, 1))))
+func (p *patience) earn(n int64, d time.Duration, minRate int) {
+	const most = 1 << 32 // bytes, so that nothing overflows
+	*p = min(whole(d), *p+patience(min(n, most)*int64(time.Second)/int64(max(minRate, 1))))
 }

@@ -22,15 +22,22 @@ func newPacer(l *Limits) *pacer {
 }
 
 // wait returns how many bytes may be read now, at most as many as asked for.
-// It waits until that is worth a read.
-func (p *pacer) wait(most int) int {
+// It waits until that is worth a read. None may be read once the library's
+// deadline is over.
+func (p *pacer) wait(most int, deadline time.Time) int {
 	worth := min(most, p.limit.Burst(), 512)
 	for {
 		have := p.limit.Tokens()
 		if have >= float64(worth) {
 			return min(most, int(have))
 		}
-		t := time.NewTimer(max(1, time.Duration((float64(worth)-have)/float64(p.limit.Limit())*float64(time.Second))))
+		wait := max(1, time.Duration((float64(worth)-have)/float64(p.limit.Limit())*float64(time.Second)))
+		if !deadline.IsZero() {
+			if wait = min(wait, time.Until(deadline)); wait <= 0 {
+				return 0
+			}
+		}
+		t := time.NewTimer(wait)
 		select {
 		case <-t.C:
 		case <-p.over:

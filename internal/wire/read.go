@@ -2,6 +2,7 @@ package wire
 
 import (
 	"io"
+	"os"
 	"sync"
 )
 
@@ -69,8 +70,11 @@ func (c *Conn) receive(p []byte, early bool) (n int, err error) {
 		most = len(p)
 	}
 	if c.pacer != nil {
-		if most = c.pacer.wait(most); c.over() {
+		if most = c.pacer.wait(most, c.readDeadline()); c.over() {
 			return 0, c.endError()
+		}
+		if most == 0 {
+			return 0, os.ErrDeadlineExceeded
 		}
 	}
 	switch {

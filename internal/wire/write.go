@@ -3,6 +3,7 @@ package wire
 import (
 	"encoding/binary"
 	"errors"
+	"io"
 	"net"
 	"sync"
 )
@@ -19,6 +20,7 @@ func (c *Conn) Write(p []byte) (int, error) {
 		n := c.out.rest(p)
 		if n > 0 {
 			if _, err := c.send(p[:n]); err != nil {
+				c.out.lost = true
 				return 0, c.endError()
 			}
 		}
@@ -41,11 +43,22 @@ func (c *Conn) Write(p []byte) (int, error) {
 		c.clock.upgraded()
 	}
 	if err != nil {
-		c.out.lost = true
-		return n, err
+		return n, c.writeError(n, err)
 	}
 	c.sendOwed()
 	return n, nil
+}
+
+// writeError marks the outgoing direction lost, unless nothing was written,
+// and returns why it failed. It needs writeMu.
+func (c *Conn) writeError(n int, err error) error {
+	if n > 0 {
+		c.out.lost = true
+	}
+	if c.over() {
+		return c.endError()
+	}
+	return err
 }
 
 // frames are buffers in which a message gets its header.
@@ -75,15 +88,19 @@ func (c *Conn) WriteMessage(text bool, payload []byte) error {
 	buf := frames.Get().(*[]byte)
 	defer frames.Put(buf)
 	*buf = appendHeader((*buf)[:0], op, len(payload))
+	var n int
 	var err error
 	if len(payload) <= copied {
 		*buf = append(*buf, payload...)
-		_, err = c.send(*buf)
-	} else if _, err = c.send(*buf); err == nil {
+		n, err = c.send(*buf)
+	} else if n, err = c.send(*buf); err == nil {
 		_, err = c.send(payload)
 	}
 	if err != nil {
-		c.out.lost = true
+		err = c.writeError(n, err)
+		if c.out.lost {
+			c.kill() // nothing may follow half a frame
+		}
 		return err
 	}
 	c.messagesOut.Add(1)
@@ -115,6 +132,9 @@ func (c *Conn) send(p []byte) (n int, err error) {
 		for taken := 0; n < len(p) && err == nil; n += taken {
 			c.clock.stalling(n == 0, int64(taken))
 			taken, err = c.under.Write(p[n:min(n+piece, len(p))])
+			if taken == 0 && err == nil {
+				err = io.ErrShortWrite
+			}
 		}
 	}
 	c.clock.sent()
@@ -131,10 +151,10 @@ func (c *Conn) sendOwed() {
 	if c.pingOwed && !c.ending.Load() {
 		c.pingOwed = false
 		c.pongDue.Store(true)
-		_, _ = c.send(control(nil, opPing, nil))
+		c.sendOurs(control(nil, opPing, nil))
 	}
-	if c.closeOwed != nil {
-		_, _ = c.send(control(nil, opClose, c.closeOwed))
+	if c.closeOwed != nil && c.out.between() {
+		c.sendOurs(control(nil, opClose, c.closeOwed))
 		c.closeOwed = nil
 		close(c.closeTried)
 	}

@@ -1,0 +1,143 @@
+package main
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"runtime"
+	"runtime/debug"
+	"strings"
+	"time"
+)
+
+// serveContender is a server process. It prints its address, answers each line
+// that it is sent with one line, and ends with its standard input.
+func serveContender(name string, commands io.Reader, answers io.Writer) error {
+	var handler http.Handler
+	for _, c := range contenders {
+		if c.name == name {
+			handler = c.handler()
+		}
+	}
+	if handler == nil {
+		return fmt.Errorf("no contender is called %q", name)
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	srv := &http.Server{Handler: handler}
+	failed := make(chan error, 1)
+	go func() { failed <- srv.Serve(l) }()
+	defer func() { _ = srv.Close() }()
+	fmt.Fprintln(answers, l.Addr())
+
+	lines := bufio.NewScanner(commands)
+	for lines.Scan() {
+		select {
+		case err := <-failed:
+			return err
+		default:
+		}
+		switch lines.Text() {
+		case "gc":
+			// Twice, because what sync.Pools hold survives the first.
+			debug.FreeOSMemory()
+			debug.FreeOSMemory()
+			fmt.Fprintln(answers, "done")
+		case "stats":
+			fmt.Fprintln(answers, ownCPU().Nanoseconds(), runtime.NumGoroutine())
+		default:
+			return fmt.Errorf("%q is no command", lines.Text())
+		}
+	}
+	return lines.Err()
+}
+
+// A server is a contender in a process of its own.
+type server struct {
+	addr string
+	cmd  *exec.Cmd
+	in   io.WriteCloser
+	out  *bufio.Reader
+}
+
+// startServer runs this command again as the server of a contender.
+func startServer(name string, stderr io.Writer) (*server, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	s := &server{cmd: exec.Command(self, "-serve", name)}
+	s.cmd.Stderr = stderr
+	if s.in, err = s.cmd.StdinPipe(); err != nil {
+		return nil, err
+	}
+	out, err := s.cmd.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	s.out = bufio.NewReader(out)
+	if err := s.cmd.Start(); err != nil {
+		return nil, err
+	}
+	if s.addr, err = s.line(); err != nil {
+		s.stop()
+		return nil, fmt.Errorf("%s did not start: %w", name, err)
+	}
+	return s, nil
+}
+
+func (s *server) line() (string, error) {
+	defer s.impatiently()()
+	line, err := s.out.ReadString('\n')
+	if errors.Is(err, io.EOF) {
+		err = errors.New("the server process has ended")
+	}
+	return strings.TrimSpace(line), err
+}
+
+func (s *server) ask(command string) (string, error) {
+	if _, err := fmt.Fprintln(s.in, command); err != nil {
+		return "", err
+	}
+	return s.line()
+}
+
+// freeMemory makes the server give back to the system what it does not use.
+func (s *server) freeMemory() error {
+	_, err := s.ask("gc")
+	return err
+}
+
+// A usage is what a server has used so far.
+type usage struct {
+	cpu        time.Duration
+	goroutines int
+}
+
+func (s *server) usage() (u usage, err error) {
+	line, err := s.ask("stats")
+	if err != nil {
+		return u, err
+	}
+	_, err = fmt.Sscan(line, (*int64)(&u.cpu), &u.goroutines)
+	return u, err
+}
+
+// stop ends the process and waits for it. It has nothing to finish.
+func (s *server) stop() {
+	_ = s.cmd.Process.Kill()
+	_ = s.cmd.Wait()
+}
+
+// impatiently kills a process that does not do its work in time. What it
+// returns says that the work is done.
+func (s *server) impatiently() (done func() bool) {
+	return time.AfterFunc(patience, func() { _ = s.cmd.Process.Kill() }).Stop
+}
