@@ -8,7 +8,9 @@ import (
 // An app is what the handlers of all libraries do: they echo, but for the
 // commands below.
 type app struct {
-	stop <-chan struct{} // ends a stream
+	stop  <-chan struct{} // ends a stream
+	limit int64           // bytes of a message; 0 is what the library's README leaves it at
+	seen  *witness        // nil where nobody asks
 }
 
 // A socket is what the app needs of a library's connection.
@@ -29,9 +31,11 @@ func (a app) opened(r *http.Request) {
 
 // message acts on a message, and says whether the handler goes on.
 func (a app) message(s socket, binary bool, p []byte) bool {
+	a.seen.message()
 	switch string(p) {
 	case "close":
 		s.close()
+		a.seen.closeReturned()
 		return false
 	case "return":
 		s.leave()
@@ -49,6 +53,10 @@ var (
 	streamEnd = []byte("end of stream")
 )
 
+// left is called by the handler when nothing of the library's runs for the
+// connection any more, or was never begun.
+func (a app) left() { a.seen.left() }
+
 // startStream sends messages until stop is closed, while the handler reads on.
 func (a app) startStream(s socket) {
 	next := func() ([]byte, bool) {
@@ -63,7 +71,9 @@ func (a app) startStream(s socket) {
 		s.stream(next)
 		return
 	}
+	a.seen.writes()
 	go func() {
+		defer a.seen.wrote()
 		for {
 			p, more := next()
 			if s.write(false, p) != nil || !more {

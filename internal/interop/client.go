@@ -45,6 +45,7 @@ type handshake struct {
 	header string // more lines
 	plain  bool   // asks for no upgrade
 	early  []byte // sent in one segment with the request
+	simple bool   // offers no extension
 }
 
 func (h handshake) bytes(host string) []byte {
@@ -53,7 +54,10 @@ func (h handshake) bytes(host string) []byte {
 		"Host: " + host + "\r\nOrigin: " + cmp.Or(h.origin, home) + "\r\n" + h.header)
 	if !h.plain {
 		b.WriteString("Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n" +
-			"Sec-WebSocket-Key: " + key + "\r\nSec-WebSocket-Extensions: " + offer + "\r\n")
+			"Sec-WebSocket-Key: " + key + "\r\n")
+		if !h.simple {
+			b.WriteString("Sec-WebSocket-Extensions: " + offer + "\r\n")
+		}
 	}
 	b.WriteString("\r\n")
 	return append([]byte(b.String()), h.early...)

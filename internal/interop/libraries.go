@@ -19,7 +19,9 @@ import (
 )
 
 // A library makes an upgrade handler that echoes, written as the library's
-// README writes it, with compression switched on.
+// README writes it, with compression switched on. coder/websocket's reads one
+// message under a context of ten seconds; one that waits for messages has none,
+// nor has this.
 type library struct {
 	name    string
 	handler func(testing.TB, app) http.Handler
@@ -42,13 +44,16 @@ const libraryLimit = 1 << 20
 
 func coderHandler(_ testing.TB, a app) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer a.left()
 		c, err := coder.Accept(w, r, &coder.AcceptOptions{InsecureSkipVerify: true, CompressionMode: coder.CompressionContextTakeover})
 		if err != nil {
 			return
 		}
 		a.opened(r)
 		defer c.CloseNow()
-		c.SetReadLimit(libraryLimit)
+		if a.limit > 0 {
+			c.SetReadLimit(a.limit)
+		}
 		ctx := context.Background()
 		s := socket{
 			write: func(binary bool, p []byte) error {
@@ -72,13 +77,16 @@ func coderHandler(_ testing.TB, a app) http.Handler {
 func gorillaHandler(_ testing.TB, a app) http.Handler {
 	upgrader := gorilla.Upgrader{EnableCompression: true, CheckOrigin: func(*http.Request) bool { return true }}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer a.left()
 		c, err := upgrader.Upgrade(w, r, nil)
 		if err != nil {
 			return
 		}
 		a.opened(r)
 		defer c.Close()
-		c.SetReadLimit(libraryLimit)
+		if a.limit > 0 {
+			c.SetReadLimit(a.limit)
+		}
 		s := socket{
 			write: func(binary bool, p []byte) error {
 				if binary {
@@ -135,26 +143,31 @@ func gwsHandler(_ testing.TB, a app) http.Handler {
 	upgrader := gws.NewUpgrader(gwsEvents{app: a}, &gws.ServerOption{
 		ParallelEnabled:    true,
 		Recovery:           gws.Recovery,
-		ReadMaxPayloadSize: libraryLimit,
+		ReadMaxPayloadSize: int(a.limit), // 0 is 16 MiB
 		// A deflater is a megabyte, and the default is 32 of them for each upgrader.
 		PermessageDeflate: gws.PermessageDeflate{Enabled: true, PoolSize: 1, ServerContextTakeover: true, ClientContextTakeover: true},
 	})
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c, err := upgrader.Upgrade(w, r)
 		if err != nil {
+			a.left()
 			return
 		}
 		a.opened(r)
-		go func() { c.ReadLoop() }()
+		go func() {
+			defer a.left()
+			c.ReadLoop()
+		}()
 	})
 }
 
 func gobwasHandler(_ testing.TB, a app) http.Handler {
-	wsutil.SetMaxMessageSize(libraryLimit)
+	wsutil.SetMaxMessageSize(libraryLimit) // the README's value, too, and one for the process
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		deflate := wsflate.Extension{Parameters: wsflate.DefaultParameters}
 		c, _, _, err := ws.HTTPUpgrader{Negotiate: deflate.Negotiate}.Upgrade(r, w)
 		if err != nil {
+			a.left()
 			return
 		}
 		a.opened(r)
@@ -169,6 +182,7 @@ func gobwasHandler(_ testing.TB, a app) http.Handler {
 			leave: func() {},
 		}
 		go func() {
+			defer a.left()
 			defer c.Close()
 			for {
 				p, op, err := wsutil.ReadClientData(c)
@@ -182,7 +196,9 @@ func gobwasHandler(_ testing.TB, a app) http.Handler {
 
 func melodyHandler(t testing.TB, a app) http.Handler {
 	m := melody.New()
-	m.Config.MaxMessageSize = libraryLimit
+	if a.limit > 0 {
+		m.Config.MaxMessageSize = a.limit // else 512
+	}
 	m.Upgrader.EnableCompression = true
 	socketOf := func(s *melody.Session) socket {
 		return socket{
@@ -215,5 +231,8 @@ func melodyHandler(t testing.TB, a app) http.Handler {
 		}
 	})
 	t.Cleanup(func() { _ = m.Close() })
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _ = m.HandleRequest(w, r) })
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer a.left()
+		_ = m.HandleRequest(w, r)
+	})
 }

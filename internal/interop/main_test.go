@@ -15,6 +15,9 @@ func TestMain(m *testing.M) {
 	flag.Parse()
 	// Most of a test is waiting for a socket.
 	_ = flag.Set("test.parallel", "16")
+	if *attackFile != "" {
+		_ = flag.Set("test.parallel", "1000") // all of what waits waits at once
+	}
 	code := m.Run()
 	if leaked := leaks(10 * time.Second); leaked != "" {
 		fmt.Fprintf(os.Stderr, "goroutines were left behind:\n\n%s\n", leaked)

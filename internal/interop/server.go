@@ -67,6 +67,7 @@ type server struct {
 	stop   func()      // ends streams
 	slots  int         // connections of one address
 	obs    *wsguard.Observer
+	meter  *meter // taps the socket, if it is set
 	shaken chan wsguard.HandshakeEvent
 	closed chan wsguard.CloseEvent
 	broken chan wsguard.ViolationEvent
@@ -77,7 +78,7 @@ type server struct {
 func start(t *testing.T, s stack, l limits, hooks ...wsguard.Hooks) *server {
 	t.Helper()
 	stop := make(chan struct{})
-	h := s.library.handler(t, app{stop: stop})
+	h := s.library.handler(t, app{stop: stop, limit: libraryLimit})
 	srv := serve(t, s, l, h, hooks...)
 	srv.stop = sync.OnceFunc(func() { close(stop) })
 	t.Cleanup(srv.stop)
@@ -135,6 +136,9 @@ func (s *server) listen(secure bool, h http.Handler) *server {
 		h.ServeHTTP(w, r)
 	}))
 	web.Config.ErrorLog = log.New(io.Discard, "", 0) // panics on purpose
+	if s.meter != nil {
+		web.Listener = tapped{web.Listener, s.meter}
+	}
 	if secure {
 		web.StartTLS()
 		s.tls = web.Client().Transport.(*http.Transport).TLSClientConfig.Clone()

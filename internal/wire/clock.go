@@ -174,9 +174,14 @@ func (k *clock) await(now int64, p patience) {
 
 // received notes that a read has ended, and returns how long it has kept
 // somebody waiting for the rest of a message.
-func (k *clock) received(now int64, n int) (waited int64) {
+func (k *clock) received(n int) (waited int64) {
+	awaited := k.messageBy.Load() != never
+	if !awaited && k.c.limits.Ping <= 0 {
+		return 0 // nobody asks when
+	}
+	now := k.now()
 	since := k.readSince.Swap(never)
-	if k.messageBy.Load() != never {
+	if awaited {
 		k.messageBy.Store(never)
 		waited = now - since
 	}

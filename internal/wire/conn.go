@@ -150,7 +150,11 @@ func (c *Conn) Counts() Counts {
 }
 
 // Touch says that a message was accepted: it resets the idle limit.
-func (c *Conn) Touch() { c.clock.lastMessage.Store(c.clock.now()) }
+func (c *Conn) Touch() {
+	if c.limits.Idle > 0 {
+		c.clock.lastMessage.Store(c.clock.now())
+	}
+}
 
 // LocalAddr returns the socket's address here.
 func (c *Conn) LocalAddr() net.Addr { return c.under.LocalAddr() }

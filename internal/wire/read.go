@@ -119,10 +119,7 @@ func (c *Conn) awaiting(early bool) {
 
 // received notes the end of a read.
 func (c *Conn) received(n int) {
-	now := c.clock.now()
-	if waited := c.clock.received(now, n); waited > 0 {
-		c.patience.spend(waited)
-	}
+	c.patience.spend(c.clock.received(n))
 	c.bytesIn.Add(int64(n))
 	if c.pacer != nil {
 		c.pacer.pay(n)
