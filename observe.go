@@ -121,8 +121,11 @@ const (
 
 // CloseEvent tells how a connection ended.
 type CloseEvent struct {
-	Conn      ConnInfo
-	Code      websocket.StatusCode // RFC 6455 section 7.4; 1006 when there was no close frame
+	Conn ConnInfo
+	// Code is of the first close frame (RFC 6455, section 7.4); what this side
+	// ended the connection with, where the peer did not even take that; and 1006
+	// where nobody closed.
+	Code      websocket.StatusCode
 	Initiator Initiator
 	Reason    string   // the Refusal's, or what the application closed with; empty for a peer's
 	Refusal   *Refusal // what a safeguard closed for, nil otherwise

@@ -129,13 +129,16 @@ func (c *Conn) report() Report {
 	defer c.mu.Unlock()
 	r := Report{Code: 1006, Initiator: Server, Cause: c.cause, Counts: c.Counts()}
 	first := Initiator(c.first.Load())
-	switch {
+	switch sent := uint16(c.sentCode.Load()); {
 	case c.cause != nil && c.cause.Code != 0:
 		r.Code = c.cause.Code
+		if sent != 0 {
+			r.Code = sent // the library's close frame was first
+		}
 	case first == Peer:
 		r.Code, r.Initiator = uint16(c.peerCode.Load()), Peer
 	case first == Server:
-		r.Code = uint16(c.sentCode.Load())
+		r.Code = sent
 	case c.broken.Load():
 		r.Initiator = Network
 	}

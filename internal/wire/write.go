@@ -58,6 +58,9 @@ func (c *Conn) writeError(n int, err error) error {
 	if c.over() {
 		return c.endError()
 	}
+	if !isTimeout(err) {
+		c.broken.Store(true)
+	}
 	return err
 }
 
