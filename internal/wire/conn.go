@@ -86,6 +86,8 @@ type Conn struct {
 	chunk    *chunk        // what rest is part of, if it is lent
 	in       parser
 	inBroken bool     // in has found a violation and cannot go on
+	fault    error    // the violation, until the bytes before it are used up
+	inClosed bool     // in has found a close frame: nothing follows
 	patience patience // left for the message that has begun
 	earned   int64    // bytes of payload that have been turned into patience
 	controls int64    // when the control frames so far are paid for

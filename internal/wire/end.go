@@ -72,6 +72,10 @@ func (c *Conn) drain() {
 		return
 	}
 	c.giveBack()
+	if half, ok := c.under.(interface{ CloseWrite() error }); ok && c.inBroken {
+		// The answer could not be told from the rest: let the peer see the end.
+		_ = half.CloseWrite()
+	}
 	buf := make([]byte, 512)
 	for total := 0; total < drainLimit; {
 		n, err := c.under.Read(buf)

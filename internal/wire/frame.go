@@ -76,6 +76,7 @@ func (p *parser) next(b []byte) (n int, ev event, err error) {
 			p.need = headerLength(b[1])
 			p.have = p.need
 			n, err = int(p.need), p.startFrame(b[1])
+			p.inPayload = true
 		} else {
 			n, err = p.header(b)
 		}
@@ -114,15 +115,23 @@ func (p *parser) header(b []byte) (n int, err error) {
 	for n < len(b) {
 		p.buf[p.have] = b[n]
 		p.have++
-		n++
+		if n++; p.have == 1 {
+			continue
+		}
 		if p.have == 2 {
 			if err := p.checkStart(p.buf[0], p.buf[1]); err != nil {
 				return n, err
 			}
 			p.need = headerLength(p.buf[1])
 		}
-		if p.have >= 2 && p.have == p.need {
-			return n, p.startFrame(p.buf[1])
+		if p.have == p.need-p.buf[1]>>7*4 { // the length is there, if not the mask
+			if err := p.startFrame(p.buf[1]); err != nil {
+				return n, err
+			}
+		}
+		if p.have == p.need {
+			p.inPayload = true
+			break
 		}
 	}
 	return n, nil
@@ -168,7 +177,7 @@ func (p *parser) checkStart(first, second byte) error {
 	return nil
 }
 
-// startFrame judges a whole header, whose second byte is given.
+// startFrame judges a header up to its length. The second byte is given.
 func (p *parser) startFrame(second byte) error {
 	length := int64(second & 0x7F)
 	switch length {
@@ -195,7 +204,7 @@ func (p *parser) startFrame(second byte) error {
 			}
 		}
 	}
-	p.left, p.seen, p.inPayload = length, 0, true
+	p.left, p.seen = length, 0
 	return nil
 }
 

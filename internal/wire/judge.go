@@ -1,7 +1,7 @@
 package wire
 
-// judge follows the frames in b. On an error, b is good up to the frame that
-// breaks the rule.
+// judge follows the frames in b, of which the first bytes are good: all, but
+// for what comes after a close frame, or from a frame on that breaks a rule.
 func (c *Conn) judge(b []byte) (good int, err error) {
 	messages := 0
 	for at, ev := 0, nothing; ; good = at {
@@ -18,6 +18,10 @@ func (c *Conn) judge(b []byte) (good int, err error) {
 			err = c.control()
 		}
 		if err != nil || ev == nothing {
+			break
+		}
+		if c.inClosed {
+			good = at
 			break
 		}
 		if !c.in.open {
@@ -42,6 +46,7 @@ func (c *Conn) control() error {
 		return TooManyControls
 	}
 	if c.in.op == opClose {
+		c.inClosed = true
 		c.closing(Peer, c.in.closeCode())
 	}
 	return nil

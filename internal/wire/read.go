@@ -23,6 +23,12 @@ func (c *Conn) Read(p []byte) (int, error) {
 	if c.over() {
 		return 0, c.endError()
 	}
+	if c.inClosed {
+		return 0, io.EOF // whatever else the peer sends (RFC 6455, section 5.5.1)
+	}
+	if c.fault != nil {
+		return 0, c.refuse()
+	}
 	var n int
 	if len(c.rest) > 0 {
 		n = c.take(p)
@@ -33,13 +39,18 @@ func (c *Conn) Read(p []byte) (int, error) {
 		}
 	}
 	good, err := c.judge(p[:n])
-	if err != nil {
-		c.End(c.owner.Refuse(err))
-		if good == 0 {
-			return 0, c.endError()
-		}
+	if c.fault = err; err != nil && good == 0 {
+		return 0, c.refuse()
 	}
 	return good, nil
+}
+
+// refuse ends the connection for the fault that judge has found. What came
+// before it has been handed out, and answered if the library comes back for
+// more only after that.
+func (c *Conn) refuse() error {
+	c.End(c.owner.Refuse(c.fault))
+	return c.endError()
 }
 
 // take hands out bytes that were received before.
@@ -133,7 +144,7 @@ func (c *Conn) prefetch() {
 		return
 	}
 	defer c.readMu.Unlock()
-	if len(c.rest) > 0 || c.over() {
+	if len(c.rest) > 0 || c.inBroken || c.inClosed || c.over() {
 		return
 	}
 	if c.raw != nil {

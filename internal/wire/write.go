@@ -124,14 +124,21 @@ func appendHeader(b []byte, op byte, length int) []byte {
 }
 
 // piece is how much is written at once where only the end of a write shows
-// that the peer takes it.
-const piece = 16 << 10
+// that the peer takes it: what takes a quarter of WriteTime at the least rate.
+func (l *Limits) piece() int {
+	const least, most = 512, 16 << 10
+	if l.WriteTime <= 0 {
+		return most
+	}
+	return int(min(max(l.WriteTime.Seconds()*float64(l.MinRate)/4, least), most))
+}
 
 // send writes to the socket under the limit on stalling. It needs writeMu.
 func (c *Conn) send(p []byte) (n int, err error) {
 	if c.raw != nil {
 		n, err = c.raw.send(p)
 	} else {
+		piece := c.limits.piece()
 		for taken := 0; n < len(p) && err == nil; n += taken {
 			c.clock.stalling(n == 0, int64(taken))
 			taken, err = c.under.Write(p[n:min(n+piece, len(p))])
