@@ -1,4 +1,4 @@
-# Each target is what CI runs. Nothing but Go is needed for test.
+# Each target is what CI runs. Nothing but Go and gcc is needed for test.
 MODULES    := . examples internal/interop internal/bench
 STATIC     := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 FUZZTIME   ?= 20s

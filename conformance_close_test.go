@@ -1,6 +1,7 @@
 package wsguard_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -113,6 +114,24 @@ func TestConformanceAfterClose(t *testing.T) {
 		script{name: "5.5.1 a long message after a close frame", moves: do(send(closing(goodbye))), end: agreed(goodbye),
 			after: [][]byte{binaries(strings.Repeat("x", 8<<10))}},
 	))
+}
+
+// Nor does an observer hear of it, or count it.
+func TestConformanceNothingIsToldAfterClose(t *testing.T) {
+	for name, h := range echoes {
+		t.Run(name, func(t *testing.T) {
+			rec := newRecorder()
+			c := rawDial(t, newServer(t, wsguard.Observe(rec.Observer)(raised(h))))
+			goodbye := closing(status(4000, "bye"))
+			c.send(bytes.Join([][]byte{text("counted"), goodbye, text("SMUGGLED"), last("SMUGGLED"), text("\xFF")}, nil))
+			c.wantMessage("counted")
+			c.untilClose(4000, "bye")
+			c.wantEOF()
+			if e := rec.wantClosed(t, 4000, wsguard.InitiatorPeer, ""); e.MessagesIn != 1 || e.MessagesOut != 1 || len(rec.violations) > 0 {
+				t.Errorf("%d messages came, %d went, %d violations", e.MessagesIn, e.MessagesOut, len(rec.violations))
+			}
+		})
+	}
 }
 
 // What came whole before a frame that is refused is answered, also if both come

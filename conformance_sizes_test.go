@@ -8,7 +8,7 @@ import (
 )
 
 // Long messages come back as they were, in one frame or in many; so do many
-// short ones, one after the other.
+// short ones, one after the other. Pipes would show nothing more here.
 func TestConformanceSizes(t *testing.T) {
 	var rows []script
 	kib := strings.Repeat("0123456789abcdef", 64)

@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 	"unicode/utf8"
 
@@ -36,7 +37,9 @@ type Conn struct {
 	write watch
 	queue queue
 
-	strikes int // violations that were dropped or replied to
+	strikes int         // violations that were dropped or replied to
+	taken   int64       // messages read
+	reading atomic.Bool // Read is under way
 }
 
 func newConn(s *session, ws *websocket.Conn, u Upgrader) *Conn {
@@ -70,7 +73,7 @@ func (c *Conn) serve(base context.Context, serve func(context.Context, *Conn) er
 	}
 	if base.Done() != nil {
 		stop := context.AfterFunc(base, func() {
-			c.s.end(refuse("Handler", "context_ended", errors.New("the context that Upgrader.Context returned has ended; it must not be derived from r.Context()")))
+			c.s.end(refuse("Handler", "context_ended", errors.New("the context that Upgrader.Context returned has ended (at once, if it is derived from r.Context())")))
 		})
 		defer stop()
 	}
@@ -109,8 +112,13 @@ func (c *Conn) serve(base context.Context, serve func(context.Context, *Conn) er
 // A message that a rule refuses is not returned. It ends the connection,
 // unless the rule's policy is to drop it or to reply.
 //
-// If ctx ends while Read waits, the connection ends.
+// If ctx ends while Read waits, the connection ends. A second Read at the same
+// time is an error that leaves it open.
 func (c *Conn) Read(ctx context.Context) (websocket.MessageType, []byte, error) {
+	if c.reading.Swap(true) {
+		return 0, nil, errTwoReaders
+	}
+	defer c.reading.Store(false)
 	for {
 		typ, data, err := c.next(ctx)
 		if err != nil || data != nil {
@@ -118,6 +126,11 @@ func (c *Conn) Read(ctx context.Context) (websocket.MessageType, []byte, error) 
 		}
 	}
 }
+
+var errTwoReaders = errors.New("wsguard: Read is under way in another goroutine: let one goroutine read, and hand messages on from there")
+
+// errCut is for a library that takes the end of the stream for that of a message.
+var errCut = errors.New("wsguard: the message is not whole")
 
 // next returns a message, an error, or neither if a message was dropped.
 func (c *Conn) next(ctx context.Context) (websocket.MessageType, []byte, error) {
@@ -139,6 +152,9 @@ func (c *Conn) next(ctx context.Context) (websocket.MessageType, []byte, error) 
 	}()
 	if *scratch, err = readAll(r, (*scratch)[:0]); err != nil {
 		return 0, nil, c.fail(err)
+	}
+	if c.taken++; c.taken > c.s.conn.MessagesIn() {
+		return 0, nil, c.fail(errCut)
 	}
 	began := c.watched()
 	data, refusal := c.check(ctx, typ, *scratch)
@@ -304,7 +320,8 @@ func (c *Conn) TrySend(typ websocket.MessageType, data []byte) bool {
 
 // ReadJSON reads a message into v, which must be a pointer as for
 // json.Unmarshal. A message that is not text, not JSON, or does not fit v is
-// refused like one that violates a schema.
+// refused like one that violates a schema. A v that is no pointer is an error
+// that leaves the connection open, and loses the message.
 func (c *Conn) ReadJSON(ctx context.Context, v any) error {
 	typ, data, err := c.Read(ctx)
 	if err != nil {

@@ -38,7 +38,8 @@ type Upgrader struct {
 	// tenant): routers reuse their requests once the handler has returned, so
 	// nothing else of the request's context survives it. It must not be
 	// derived from r.Context(), which ends at the upgrade; a context that ends
-	// ends its connections. The default is context.Background().
+	// ends its connections, which http.Server's Shutdown and Close do not: they
+	// know nothing of what was upgraded. The default is context.Background().
 	Context func(r *http.Request) context.Context
 
 	// QueueMessages and QueueBytes bound what Conn.TrySend may have queued for

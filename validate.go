@@ -99,8 +99,9 @@ var errBinary = errors.New("a binary message came where JSON is due")
 
 // MaxMessageSize bounds a message to n bytes, fragments together. A longer one
 // ends the connection with 1009 (message_too_big) as soon as a frame's header
-// declares it, before its payload. It holds under every library; without it the
-// bound is 32 KiB. (R41, R42)
+// declares it, before its payload. It holds under every library; some of them
+// (gws) allocate what is declared within it at once. Without it the bound is
+// 32 KiB. (R41, R42)
 func MaxMessageSize(n int64) func(http.Handler) http.Handler {
 	if n < 1 {
 		panic(fmt.Sprintf("wsguard: MaxMessageSize: %d bytes let no message pass: write at least 1, or leave it out for 32 KiB", n))

@@ -23,7 +23,7 @@ type clock struct {
 	c     *Conn
 	born  time.Time
 	timer *time.Timer
-	mu    sync.Mutex
+	mu    sync.Mutex   // guards the timer, and what is known of a stalled write
 	at    atomic.Int64 // when the timer fires
 
 	lastIn      atomic.Int64 // the last byte of the peer
@@ -32,8 +32,9 @@ type clock struct {
 	readSince   atomic.Int64 // since when somebody waits for bytes, never, or unknown: some time
 	messageBy   atomic.Int64 // when the unfinished message is too slow, or never
 	writeBy     atomic.Int64 // when a write is stalled for too long, or never
-	stalled     int64        // since when a write waits; of who writes
+	stalled     int64        // until when a write's waiting is paid for
 	patience    patience     // left for it
+	queued      int64        // what the system has taken of it and the peer has not
 	respondBy   atomic.Int64 // when the library must have responded, or never
 	closeBy     atomic.Int64 // when the socket is closed at the latest, or never
 }
@@ -86,8 +87,11 @@ func (k *clock) fire() {
 func (k *clock) schedule(now int64) {
 	l, next := k.c.limits, never
 	first := after(0, l.First)
-	if k.c.messagesIn.Load() > 0 {
+	switch {
+	case k.c.messagesIn.Load() > 0:
 		first = never
+	case first <= now && !k.c.isRead():
+		first = after(now, min(l.First, time.Second)) // what came waits for the application
 	}
 	end := min(k.closeBy.Load(), k.respondBy.Load())
 	if end <= now {
@@ -102,7 +106,7 @@ func (k *clock) schedule(now int64) {
 		{after(k.lastMessage.Load(), l.Idle), Idle},
 		{first, SlowStart},
 		{k.messageBy.Load(), SlowMessage},
-		{k.writeBy.Load(), SlowReader},
+		{k.stalledBy(now), SlowReader},
 	} {
 		if d.at <= now {
 			k.c.overdue(d.what)
@@ -195,28 +199,59 @@ func (k *clock) received(n int) (waited int64) {
 }
 
 // stalling notes that a write has to wait for the peer, once more unless it is
-// the first time, after so many bytes were taken.
+// the first time, after the system has taken so many bytes.
 func (k *clock) stalling(first bool, taken int64) {
-	l := k.c.limits
-	if l.WriteTime <= 0 {
+	if k.c.limits.WriteTime <= 0 {
 		return
 	}
-	now := k.now()
+	k.mu.Lock()
 	if first {
-		k.patience = whole(l.WriteTime)
+		k.patience, k.stalled = whole(k.c.limits.WriteTime), k.now()
+		k.queued, _ = queued(k.c.under)
 	} else {
-		k.patience.spend(now - k.stalled)
-		k.patience.earn(taken, l.WriteTime, l.MinRate)
+		k.moved(k.now(), taken)
 	}
+	by := k.stalled + int64(k.patience)
+	k.writeBy.Store(by)
+	k.mu.Unlock()
+	k.arm(by)
+}
+
+// moved settles the time since the last look at a stalled write against what
+// the peer has taken in it. It needs mu. The system takes megabytes before a
+// write waits, and then wakes it after megabytes: only its queue shows a peer
+// that reads steadily.
+func (k *clock) moved(now, taken int64) {
+	if q, ok := queued(k.c.under); ok {
+		k.queued, taken = q, k.queued+taken-q
+	}
+	k.patience.spend(now - k.stalled)
+	k.patience.earn(max(taken, 0), k.c.limits.WriteTime, k.c.limits.MinRate)
 	k.stalled = now
-	k.writeBy.Store(now + int64(k.patience))
-	k.arm(now + int64(k.patience))
+}
+
+// stalledBy returns when the write that waits is stalled for too long, or never.
+func (k *clock) stalledBy(now int64) int64 {
+	if k.writeBy.Load() > now {
+		return k.writeBy.Load()
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	by := k.writeBy.Load()
+	if by <= now {
+		k.moved(now, 0)
+		by = now + int64(k.patience)
+		k.writeBy.Store(by)
+	}
+	return by
 }
 
 // sent notes that a write has ended.
 func (k *clock) sent() {
 	if k.writeBy.Load() != never {
+		k.mu.Lock() // or the timer might set it again
 		k.writeBy.Store(never)
+		k.mu.Unlock()
 	}
 }
 

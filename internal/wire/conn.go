@@ -133,7 +133,9 @@ func New(under net.Conn, cfg Config) *Conn {
 		patience:      whole(cfg.Limits.MessageTime),
 	}
 	c.raw = rawOf(c)
-	c.pacer = newPacer(cfg.Limits)
+	if c.pacer = newPacer(cfg.Limits); c.pacer != nil {
+		c.pacer.pay(min(len(c.rest), cfg.Limits.ByteBurst))
+	}
 	c.bytesIn.Store(int64(len(c.rest)))
 	c.clock.start(c)
 	c.clock.respond(closeTimeout)
@@ -150,6 +152,9 @@ func (c *Conn) Counts() Counts {
 		BytesIn: c.bytesIn.Load(), BytesOut: c.bytesOut.Load(),
 	}
 }
+
+// MessagesIn returns how many whole messages Read has handed out.
+func (c *Conn) MessagesIn() int64 { return c.messagesIn.Load() }
 
 // Touch says that a message was accepted: it resets the idle limit.
 func (c *Conn) Touch() {

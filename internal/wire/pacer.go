@@ -29,9 +29,10 @@ func (p *pacer) wait(most int, deadline time.Time) int {
 	for {
 		have := p.limit.Tokens()
 		if have >= float64(worth) {
-			return min(most, int(have))
+			return int(min(float64(most), have))
 		}
-		wait := max(1, time.Duration((float64(worth)-have)/float64(p.limit.Limit())*float64(time.Second)))
+		seconds := min((float64(worth)-have)/float64(p.limit.Limit()), time.Hour.Seconds())
+		wait := max(1, time.Duration(seconds*float64(time.Second)))
 		if !deadline.IsZero() {
 			if wait = min(wait, time.Until(deadline)); wait <= 0 {
 				return 0

@@ -24,7 +24,7 @@ func (c *Conn) Read(p []byte) (int, error) {
 		return 0, c.endError()
 	}
 	if c.inClosed {
-		return 0, io.EOF // whatever else the peer sends (RFC 6455, section 5.5.1)
+		return 0, c.readError(io.EOF) // whatever else the peer sends (RFC 6455, section 5.5.1)
 	}
 	if c.fault != nil {
 		return 0, c.refuse()
@@ -158,12 +158,26 @@ func (c *Conn) prefetch() {
 	}
 }
 
+// isRead reports whether somebody reads.
+func (c *Conn) isRead() bool {
+	if !c.readMu.TryLock() {
+		return true
+	}
+	c.readMu.Unlock()
+	return false
+}
+
 func (c *Conn) readError(err error) error {
 	if c.ending.Load() {
 		return c.endError()
 	}
-	if err == nil {
+	switch {
+	case err == nil:
 		return io.ErrNoProgress
+	case err == io.EOF && c.in.unfinished():
+		// The end of the stream is not the end of a message, as which a library
+		// might take it.
+		return io.ErrUnexpectedEOF
 	}
 	return err
 }
