@@ -46,59 +46,80 @@ func run(p *parser, b []byte, size int) (events []event, err error) {
 	return events, nil
 }
 
+// long is a payload without a text in it.
+var long = make([]byte, 70000)
+
+func join(parts ...[]byte) []byte { return bytes.Join(parts, nil) }
+
+// framings are streams of a client, and what has to be seen in them.
+var framings = []struct {
+	name   string
+	in     []byte
+	limits Limits
+	want   []event
+	err    error
+}{
+	{"text", frameOf(0x81, []byte("hi")), Limits{}, []event{message}, nil},
+	{"empty text", frameOf(0x81, nil), Limits{}, []event{message}, nil},
+	{"16-bit length", frameOf(0x82, long[:300]), Limits{}, []event{message}, nil},
+	{"64-bit length", frameOf(0x82, long), Limits{}, []event{message}, nil},
+	{"fragments with a ping between", join(frameOf(0x01, []byte("a")), frameOf(0x89, nil), frameOf(0x00, nil), frameOf(0x80, []byte("b"))), Limits{},
+		[]event{frame, frame, frame, message}, nil},
+	{"two messages", join(frameOf(0x81, []byte("a")), frameOf(0x82, []byte("b"))), Limits{}, []event{message, message}, nil},
+	{"reserved bit 1", frameOf(0xC1, nil), Limits{}, nil, ReservedBits},
+	{"reserved bit 2", frameOf(0xA1, nil), Limits{}, nil, ReservedBits},
+	{"reserved bit 3", frameOf(0x91, nil), Limits{}, nil, ReservedBits},
+	{"opcode 3", frameOf(0x83, nil), Limits{}, nil, UnknownOpcode},
+	{"opcode 7", frameOf(0x87, nil), Limits{}, nil, UnknownOpcode},
+	{"opcode 11", frameOf(0x8B, nil), Limits{}, nil, UnknownOpcode},
+	{"opcode 15", frameOf(0x8F, nil), Limits{}, nil, UnknownOpcode},
+	{"not masked", []byte{0x81, 0x01, 'a'}, Limits{}, nil, NotMasked},
+	{"fragmented ping", frameOf(0x09, nil), Limits{}, nil, FragmentedControl},
+	{"long ping", frameOf(0x89, long[:126]), Limits{}, nil, LongControl},
+	{"longest ping", frameOf(0x89, long[:125]), Limits{}, []event{frame}, nil},
+	{"continuation of nothing", frameOf(0x80, nil), Limits{}, nil, NoMessageOpen},
+	{"continuation after the end", join(frameOf(0x81, nil), frameOf(0x80, nil)), Limits{}, []event{message}, NoMessageOpen},
+	{"text inside a message", join(frameOf(0x01, nil), frameOf(0x81, nil)), Limits{}, []event{frame}, MessageOpen},
+	{"length not minimal in 16 bits", []byte{0x81, 0xFE, 0, 125, 1, 2, 3, 4}, Limits{}, nil, BadLength},
+	{"length not minimal in 64 bits", []byte{0x81, 0xFF, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF, 1, 2, 3, 4}, Limits{}, nil, BadLength},
+	{"length of 2^63", []byte{0x81, 0xFF, 0x80, 0, 0, 0, 0, 0, 0, 0, 1, 2, 3, 4}, Limits{}, nil, BadLength},
+	{"length of 2^63-1 under a limit", []byte{0x81, 0xFF, 0x7F, 255, 255, 255, 255, 255, 255, 255, 1, 2, 3, 4}, Limits{MessageSize: 10}, nil, MessageTooLong},
+	{"at the limit", frameOf(0x81, long[:10]), Limits{MessageSize: 10}, []event{message}, nil},
+	{"over the limit", frameOf(0x81, long[:11]), Limits{MessageSize: 10}, nil, MessageTooLong},
+	{"fragments over the limit", join(frameOf(0x01, long[:6]), frameOf(0x80, long[:5])), Limits{MessageSize: 10}, []event{frame}, MessageTooLong},
+	{"the limit is per message", join(frameOf(0x81, long[:9]), frameOf(0x81, long[:9])), Limits{MessageSize: 10}, []event{message, message}, nil},
+	{"close without a code", frameOf(0x88, nil), Limits{}, []event{frame}, nil},
+	{"close of one byte", frameOf(0x88, []byte{3}), Limits{}, nil, ShortClose},
+	{"close 1000", frameOf(0x88, []byte{3, 232}), Limits{}, []event{frame}, nil},
+	{"close 4999", frameOf(0x88, []byte{0x13, 0x87, 'x'}), Limits{}, []event{frame}, nil},
+	{"close 1005", frameOf(0x88, []byte{3, 237}), Limits{}, nil, InvalidCloseCode},
+	{"close 1015", frameOf(0x88, []byte{3, 247}), Limits{}, nil, InvalidCloseCode},
+	{"close 999", frameOf(0x88, []byte{3, 231}), Limits{}, nil, InvalidCloseCode},
+	{"close 5000", frameOf(0x88, []byte{0x13, 0x88}), Limits{}, nil, InvalidCloseCode},
+	{"close with a reason that is not UTF-8", frameOf(0x88, []byte{3, 232, 'a', 0xFF}), Limits{}, nil, InvalidReason},
+	{"close with half a character", frameOf(0x88, []byte{3, 232, 0xE2, 0x82}), Limits{}, nil, InvalidReason},
+	{"text that is not UTF-8", frameOf(0x81, []byte("caf\xE9 ")), Limits{}, nil, InvalidText},
+	{"text that ends in a character", frameOf(0x81, []byte("caf\xC3")), Limits{}, nil, InvalidText},
+	{"a character over two frames", join(frameOf(0x01, []byte("caf\xC3")), frameOf(0x89, nil), frameOf(0x80, []byte("\xA9"))), Limits{},
+		[]event{frame, frame, message}, nil},
+	{"a surrogate over two frames", join(frameOf(0x01, []byte("\xED")), frameOf(0x80, []byte("\xA0\x80"))), Limits{}, []event{frame}, InvalidText},
+	{"binary that is not UTF-8", join(frameOf(0x02, []byte("\xFF")), frameOf(0x80, []byte("\xFF"))), Limits{}, []event{frame, message}, nil},
+	{"a long frame", frameOf(0x82, long[:11]), Limits{FrameSize: 10}, nil, FrameTooLong},
+	{"many fragments", join(frameOf(0x01, nil), frameOf(0x00, []byte("a")), frameOf(0x80, nil)), Limits{Fragments: 2}, []event{frame, frame}, TooManyFragments},
+	{"as many as allowed", join(frameOf(0x01, nil), frameOf(0x80, []byte("a"))), Limits{Fragments: 2}, []event{frame, message}, nil},
+	{"empty frames", join(frameOf(0x01, nil), frameOf(0x89, nil), frameOf(0x00, nil), frameOf(0x00, nil)), Limits{Empty: 2}, []event{frame, frame, frame}, TooManyEmpty},
+	{"empty frames that end", join(frameOf(0x01, nil), frameOf(0x00, nil), frameOf(0x80, nil)), Limits{Empty: 2}, []event{frame, frame, message}, nil},
+	{"empty frames that go on", join(frameOf(0x01, nil), frameOf(0x00, nil), frameOf(0x00, []byte("a")), frameOf(0x00, nil)), Limits{Empty: 2},
+		[]event{frame, frame, frame, frame}, nil},
+}
+
 // R42, R44: every rule that a frame header can break is found in the header,
 // however the bytes are split.
 func TestParser(t *testing.T) {
-	join := func(parts ...[]byte) []byte { return bytes.Join(parts, nil) }
-	long := make([]byte, 70000)
-	for _, tc := range []struct {
-		name string
-		in   []byte
-		max  int64
-		want []event
-		err  error
-	}{
-		{"text", frameOf(0x81, []byte("hi")), 0, []event{message}, nil},
-		{"empty text", frameOf(0x81, nil), 0, []event{message}, nil},
-		{"16-bit length", frameOf(0x82, long[:300]), 0, []event{message}, nil},
-		{"64-bit length", frameOf(0x82, long), 0, []event{message}, nil},
-		{"fragments with a ping between", join(frameOf(0x01, []byte("a")), frameOf(0x89, nil), frameOf(0x00, nil), frameOf(0x80, []byte("b"))), 0,
-			[]event{frame, frame, frame, message}, nil},
-		{"two messages", join(frameOf(0x81, []byte("a")), frameOf(0x82, []byte("b"))), 0, []event{message, message}, nil},
-		{"reserved bit 1", frameOf(0xC1, nil), 0, nil, ReservedBits},
-		{"reserved bit 2", frameOf(0xA1, nil), 0, nil, ReservedBits},
-		{"reserved bit 3", frameOf(0x91, nil), 0, nil, ReservedBits},
-		{"opcode 3", frameOf(0x83, nil), 0, nil, UnknownOpcode},
-		{"opcode 7", frameOf(0x87, nil), 0, nil, UnknownOpcode},
-		{"opcode 11", frameOf(0x8B, nil), 0, nil, UnknownOpcode},
-		{"opcode 15", frameOf(0x8F, nil), 0, nil, UnknownOpcode},
-		{"not masked", []byte{0x81, 0x01, 'a'}, 0, nil, NotMasked},
-		{"fragmented ping", frameOf(0x09, nil), 0, nil, FragmentedControl},
-		{"long ping", frameOf(0x89, long[:126]), 0, nil, LongControl},
-		{"longest ping", frameOf(0x89, long[:125]), 0, []event{frame}, nil},
-		{"continuation of nothing", frameOf(0x80, nil), 0, nil, NoMessageOpen},
-		{"continuation after the end", join(frameOf(0x81, nil), frameOf(0x80, nil)), 0, []event{message}, NoMessageOpen},
-		{"text inside a message", join(frameOf(0x01, nil), frameOf(0x81, nil)), 0, []event{frame}, MessageOpen},
-		{"length not minimal in 16 bits", []byte{0x81, 0xFE, 0, 125, 1, 2, 3, 4}, 0, nil, BadLength},
-		{"length not minimal in 64 bits", []byte{0x81, 0xFF, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF, 1, 2, 3, 4}, 0, nil, BadLength},
-		{"length of 2^63", []byte{0x81, 0xFF, 0x80, 0, 0, 0, 0, 0, 0, 0, 1, 2, 3, 4}, 0, nil, BadLength},
-		{"length of 2^63-1 under a limit", []byte{0x81, 0xFF, 0x7F, 255, 255, 255, 255, 255, 255, 255, 1, 2, 3, 4}, 10, nil, MessageTooLong},
-		{"at the limit", frameOf(0x81, long[:10]), 10, []event{message}, nil},
-		{"over the limit", frameOf(0x81, long[:11]), 10, nil, MessageTooLong},
-		{"fragments over the limit", join(frameOf(0x01, long[:6]), frameOf(0x80, long[:5])), 10, []event{frame}, MessageTooLong},
-		{"the limit is per message", join(frameOf(0x81, long[:9]), frameOf(0x81, long[:9])), 10, []event{message, message}, nil},
-		{"close without a code", frameOf(0x88, nil), 0, []event{frame}, nil},
-		{"close of one byte", frameOf(0x88, []byte{3}), 0, nil, ShortClose},
-		{"close 1000", frameOf(0x88, []byte{3, 232}), 0, []event{frame}, nil},
-		{"close 4999", frameOf(0x88, []byte{0x13, 0x87, 'x'}), 0, []event{frame}, nil},
-		{"close 1005", frameOf(0x88, []byte{3, 237}), 0, nil, InvalidCloseCode},
-		{"close 1015", frameOf(0x88, []byte{3, 247}), 0, nil, InvalidCloseCode},
-		{"close 999", frameOf(0x88, []byte{3, 231}), 0, nil, InvalidCloseCode},
-		{"close 5000", frameOf(0x88, []byte{0x13, 0x88}), 0, nil, InvalidCloseCode},
-	} {
+	for _, tc := range framings {
 		t.Run(tc.name, func(t *testing.T) {
 			for _, size := range []int{1, 2, 3, 7, 1 << 20} {
-				got, err := run(&parser{limits: &Limits{MessageSize: tc.max}}, tc.in, size)
+				got, err := run(&parser{limits: &tc.limits}, tc.in, size)
 				if !errors.Is(err, tc.err) || err == nil && tc.err != nil {
 					t.Fatalf("in pieces of %d: error %v, want %v", size, err, tc.err)
 				}
@@ -148,29 +169,6 @@ func TestClosePayloadIsCutOnARune(t *testing.T) {
 	if len(got) != 2+122 {
 		t.Errorf("%d bytes, want 124: 61 runes of two bytes", len(got))
 	}
-}
-
-// FuzzParser compares what the parser says of a stream in pieces with what it
-// says of it at once, and checks that it consumes what it should.
-func FuzzParser(f *testing.F) {
-	f.Add(append(frameOf(0x01, []byte("a")), frameOf(0x80, []byte("b"))...), 1, int64(0))
-	f.Add(frameOf(0x88, []byte{3, 232}), 2, int64(10))
-	f.Add([]byte{0x81, 0xFF, 0x80, 0, 0, 0, 0, 0, 0, 0}, 3, int64(1))
-	f.Fuzz(func(t *testing.T, b []byte, size int, limit int64) {
-		if size < 1 || limit < 0 {
-			return
-		}
-		limits := &Limits{MessageSize: limit}
-		whole, split := parser{limits: limits}, parser{limits: limits}
-		we, werr := run(&whole, b, len(b)+1)
-		se, serr := run(&split, b, size)
-		if werr != serr || !bytes.Equal(asBytes(we), asBytes(se)) {
-			t.Fatalf("at once %v %v, in pieces of %d %v %v", we, werr, size, se, serr)
-		}
-		if limit > 0 && whole.total > limit {
-			t.Fatalf("a message of %d bytes passed a limit of %d", whole.total, limit)
-		}
-	})
 }
 
 func BenchmarkParser(b *testing.B) {
