@@ -229,6 +229,9 @@ func (c *Conn) sendOurs(frame []byte) {
 	c.mu.Unlock()
 	if _, err := c.send(frame); err != nil {
 		c.out.lost = true
+		if !c.over() {
+			c.broken.Store(true)
+		}
 		c.kill() // nothing may follow half a frame, and the socket is gone
 		return
 	}

@@ -314,3 +314,21 @@ func TestOddConns(t *testing.T) {
 		}
 	})
 }
+
+// A peer that a ping or a message does not find was not sent away by this side.
+func TestAPeerThatIsGone(t *testing.T) {
+	for name, write := range map[string]func(*Conn){
+		"a ping":    (*Conn).ping,
+		"a message": func(c *Conn) { _ = c.WriteMessage(true, []byte("hello")) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := newRig(t, Limits{})
+				r.peer.Close()
+				write(r.conn)
+				r.conn.Kill()
+				r.wantEnd(0, 1006, Network)
+			})
+		})
+	}
+}

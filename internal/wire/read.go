@@ -49,7 +49,9 @@ func (c *Conn) Read(p []byte) (int, error) {
 // before it has been handed out, and answered if the library comes back for
 // more only after that.
 func (c *Conn) refuse() error {
-	c.End(c.owner.Refuse(c.fault))
+	if !c.over() {
+		c.End(c.owner.Refuse(c.fault))
+	}
 	return c.endError()
 }
 
