@@ -67,7 +67,7 @@ func TestWire(t *testing.T) {
 			t.Errorf("%v goroutines of a library that starts none, want the HTTP server's", r.Median)
 		}
 	}
-	for unit, want := range map[string]int{"µs of server CPU": 10, "KiB resident": 4, "goroutines": 4, "ns of CPU a frame": 9, "allocations a frame": 9} {
+	for unit, want := range map[string]int{"µs of server CPU": 10, "KiB resident": 4, "goroutines": 4, "ns of CPU a frame": 12, "allocations a frame": 12} {
 		if seen[unit] != want {
 			t.Errorf("%d rows of %s, want %d", seen[unit], unit, want)
 		}

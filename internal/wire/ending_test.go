@@ -142,6 +142,57 @@ func TestDeadlineDuringAPing(t *testing.T) {
 	})
 }
 
+// A deadline that comes after the end cuts no frame that the library is still
+// writing: the close frame behind it gets through.
+func TestDeadlineAfterTheEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, Limits{})
+		r.conn.SetWriteDeadline(time.Now().Add(linger / 4))
+		go r.conn.Write([]byte{0x81, 2, 'h', 'i'})
+		synctest.Wait()
+		r.conn.End(Cause{Code: 1001})
+		pass(linger / 2)
+		for _, want := range []byte{opText, opClose} {
+			if op, _ := r.frame(); op != want {
+				t.Errorf("opcode %d, want %d", op, want)
+			}
+		}
+	})
+}
+
+// A ping that waits for a frame to end is not sent any more when the connection
+// ends first.
+func TestPingAtTheEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, _, _, got := newOdd(t, Limits{})
+		c.Write([]byte{0x81, 2, 'h'})
+		c.ping()
+		c.End(Cause{Code: 1001})
+		c.Write([]byte{'i'})
+		if b := got(); string(b) != "\x81\x02hi\x88\x02\x03\xe9" {
+			t.Errorf("the peer reads %q", b)
+		}
+	})
+}
+
+// A dead peer is found also by a handler that stops reading after a while,
+// when what it had before is used up. R48
+func TestDeadPeerBehindWhatWasRead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRigOf(t, Config{Head: join(hello, hello), Limits: &Limits{Ping: 30 * time.Second, Pong: 5 * time.Second}})
+		go io.Copy(io.Discard, r.peer)
+		for range 2 {
+			if _, err := r.conn.Read(make([]byte, len(hello))); err != nil {
+				t.Fatal(err)
+			}
+			pass(31 * time.Second) // busy
+		}
+		if rep := <-r.report; rep.Cause == nil || rep.Cause.Err != NoPong || r.age() > 2*time.Minute {
+			t.Errorf("%+v after %v", rep.Cause, r.age())
+		}
+	})
+}
+
 // The library's read deadline holds while its read waits for the pace.
 func TestDeadlineWhileItIsPaced(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -109,6 +109,8 @@ var framings = []struct {
 	{"as many as allowed", join(frameOf(0x01, nil), frameOf(0x80, []byte("a"))), Limits{Fragments: 2}, []event{frame, message}, nil},
 	{"empty frames", join(frameOf(0x01, nil), frameOf(0x89, nil), frameOf(0x00, nil), frameOf(0x00, nil)), Limits{Empty: 2}, []event{frame, frame, frame}, TooManyEmpty},
 	{"empty frames that end", join(frameOf(0x01, nil), frameOf(0x00, nil), frameOf(0x80, nil)), Limits{Empty: 2}, []event{frame, frame, message}, nil},
+	{"empty frames of two messages", join(frameOf(0x01, nil), frameOf(0x80, nil), frameOf(0x01, nil), frameOf(0x80, nil)), Limits{Empty: 1},
+		[]event{frame, message, frame, message}, nil},
 	{"empty frames that go on", join(frameOf(0x01, nil), frameOf(0x00, nil), frameOf(0x00, []byte("a")), frameOf(0x00, nil)), Limits{Empty: 2},
 		[]event{frame, frame, frame, frame}, nil},
 }

@@ -2,7 +2,6 @@ package wire
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -158,8 +157,8 @@ func wantMetered(t *testing.T, tr transport, in []byte, head int, l Limits, piec
 		t.Fatalf("%d bytes are not those that were sent", len(got))
 	case isTimeout(err):
 		t.Fatalf("nothing comes any more after %d of %d bytes, want %+v", len(got), len(in), want)
-	case !refused && (len(got) != whole || errors.As(err, new(Violation))):
-		t.Fatalf("%d of %d bytes and %v, want %+v", len(got), whole, err, want)
+	case !refused && (len(got) != whole || err != want.eof(whole)):
+		t.Fatalf("%d of %d bytes and %v, want %v and %+v", len(got), whole, err, want.eof(whole), want)
 	case refused && (!want.knows(err, len(in)) || len(got) < want.end || len(got) >= want.due()):
 		t.Fatalf("%d bytes and %v, want %+v", len(got), err, want)
 	}

@@ -138,6 +138,10 @@ func TestBytesInAreBytesOut(t *testing.T) {
 				s, mine := newScript(r, true, false, 30), another(r)
 				c, far, _ := tr.open(t, Config{Limits: &Limits{MessageSize: 1 << 17, MessageTime: time.Minute, MinRate: 4096}})
 				go io.Copy(io.Discard, far)
+				go far.Write(hello) // each has borrowed and given back before the next one does
+				if _, err := io.ReadFull(readerOf(c), make([]byte, len(hello))); err != nil {
+					t.Fatal(err)
+				}
 				cut := pieces(another(r))
 				wg.Go(func() { feed(far, s.bytes, cut, true) })
 				wg.Go(func() {
@@ -154,7 +158,7 @@ func TestBytesInAreBytesOut(t *testing.T) {
 					if !bytes.Equal(got, s.bytes) {
 						t.Errorf("%d bytes in, %d bytes out, or others", len(s.bytes), len(got))
 					}
-					if n := c.Counts(); n.MessagesIn != int64(s.messages) || n.BytesIn != int64(len(s.bytes)) {
+					if n := c.Counts(); n.MessagesIn != int64(s.messages)+1 || n.BytesIn != int64(len(s.bytes)+len(hello)) {
 						t.Errorf("%+v, want %d messages in %d bytes", n, s.messages, len(s.bytes))
 					}
 				})

@@ -3,6 +3,7 @@ package wire
 import (
 	"encoding/binary"
 	"errors"
+	"io"
 	"testing"
 	"unicode/utf8"
 )
@@ -27,6 +28,7 @@ type refVerdict struct {
 	frames   []refFrame
 	end      int         // behind the last of them
 	messages int         // that are complete
+	open     bool        // one is not
 	code     uint16      // of the close frame that is the last, 0 without one
 	breaches []refBreach // all that is wrong with the first bad frame, up to where it is noticed
 }
@@ -55,6 +57,14 @@ func (v *refVerdict) knows(rule error, n int) bool {
 		}
 	}
 	return false
+}
+
+// eof is how a stream ends after n bytes, if nobody refuses it.
+func (v *refVerdict) eof(n int) error {
+	if v.open || n > v.end {
+		return io.ErrUnexpectedEOF
+	}
+	return io.EOF
 }
 
 // refHeader is the header of a frame (RFC 6455, section 5.2).
@@ -97,7 +107,7 @@ func readRefHeader(b []byte) refHeader {
 // 6455 and the documentation of Limits, with nothing in mind but to be right.
 // What follows a close frame is nothing (5.5.1).
 func reference(b []byte, l Limits) (v refVerdict) {
-	var open, isText bool    // of the message
+	var isText bool          // what the message is
 	var total uint64         // bytes that it declares
 	var fragments, empty int // its frames, and those of the last that are empty
 	var controls int         // control frames so far
@@ -117,8 +127,8 @@ func reference(b []byte, l Limits) (v refVerdict) {
 			{control && !h.fin, FragmentedControl, at + 1},                            // 5.5
 			{control && h.short > 125, LongControl, at + 2},                           // 5.5
 			{h.opcode == 8 && h.short == 1, ShortClose, at + 2},                       // 5.5.1
-			{continues && !open, NoMessageOpen, at + 1},                               // 5.4
-			{(h.opcode == 1 || h.opcode == 2) && open, MessageOpen, at + 1},           // 5.4
+			{continues && !v.open, NoMessageOpen, at + 1},                             // 5.4
+			{(h.opcode == 1 || h.opcode == 2) && v.open, MessageOpen, at + 1},         // 5.4
 		} {
 			if r.broken {
 				v.breaks(r.rule, r.known, at+2)
@@ -151,7 +161,7 @@ func reference(b []byte, l Limits) (v refVerdict) {
 			if !continues {
 				isText = h.opcode == 1
 			}
-			open = true
+			v.open = true
 		}
 		if len(v.breaches) > 0 || len(b) < header {
 			return v
@@ -212,7 +222,7 @@ func reference(b []byte, l Limits) (v refVerdict) {
 			}
 		case !control && h.fin:
 			v.messages++
-			open, total, fragments, empty = false, 0, 0, 0
+			v.open, total, fragments, empty = false, 0, 0, 0
 		}
 	}
 	return v
