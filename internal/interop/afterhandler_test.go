@@ -29,9 +29,9 @@ func TestAfterTheHandlerHasReturned(t *testing.T) {
 		{"a broken frame", limits{}, func(c *client) { c.send(frame(0x80|0x40|opText, nil)) }, 1002, "protocol_error", false},
 		{"half a frame", limits{more: []func(http.Handler) http.Handler{wsguard.MessageTimeout(50*time.Millisecond, 4096)}},
 			func(c *client) { c.send(text("hello")[:1]) }, 3008, "slow_message", false},
-		{"silence", limits{idle: 300 * time.Millisecond}, func(*client) {}, 3008, "idle", true},
-		{"age", limits{lifetime: 300 * time.Millisecond}, func(*client) {}, 3008, "lifetime_over", true},
-		{"no pong", limits{ping: 300 * time.Millisecond, pong: 20 * time.Millisecond}, func(c *client) { c.mute = true }, 3008, "no_pong", true},
+		{"silence", limits{idle: time.Second}, func(*client) {}, 3008, "idle", true},
+		{"age", limits{lifetime: time.Second}, func(*client) {}, 3008, "lifetime_over", true},
+		{"no pong", limits{ping: 500 * time.Millisecond, pong: time.Second}, func(c *client) { c.mute = true }, 3008, "no_pong", true},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			eachStack(t, mounts, func(t *testing.T, s stack) {

@@ -141,7 +141,7 @@ func (c *Conn) report() Report {
 		}
 	case first == Peer:
 		r.Code, r.Initiator = uint16(c.peerCode.Load()), Peer
-	case first == Server:
+	case first == Server && sent != 0:
 		r.Code = sent
 	case c.broken.Load():
 		r.Initiator = Network

@@ -28,6 +28,22 @@ type response struct {
 // between reports whether a control frame may be written now.
 func (o *outgoing) between() bool { return !o.lost && !o.inResponse && o.frames.between() }
 
+// ahead returns the code of the close frame that p will complete, or 0.
+func (o *outgoing) ahead(p []byte) uint32 {
+	switch {
+	case o.lost || o.inResponse || len(p) == 0:
+		return 0
+	case o.between() && p[0]&0x0F != opClose, !o.between() && o.frames.buf[0]&0x0F != opClose:
+		return 0 // in the usual case
+	}
+	var ignored atomic.Int64
+	copied := *o
+	for _, code := range copied.follow(p, &ignored) {
+		return uint32(code)
+	}
+	return 0
+}
+
 // follow takes note of p, counts its messages, and returns the codes of the
 // close frames in it.
 func (o *outgoing) follow(p []byte, messages *atomic.Int64) (closes []uint16) {

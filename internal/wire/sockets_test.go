@@ -8,6 +8,7 @@ import (
 	"net"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -194,6 +195,56 @@ func TestWhoWaitsHoldsNothing(t *testing.T) {
 	})
 }
 
+// What came with the handshake counts against the rate of bytes. R46
+func TestHeadIsPaced(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRigOf(t, Config{Head: hello, Limits: &Limits{ByteRate: 1, ByteBurst: len(hello)}})
+		go r.peer.Write(hello)
+		io.ReadFull(readerOf(r.conn), make([]byte, len(hello)))
+		if r.age() != 0 {
+			t.Errorf("the head came after %v", r.age())
+		}
+		io.ReadFull(readerOf(r.conn), make([]byte, len(hello)))
+		if want := time.Duration(len(hello)) * time.Second; r.age() < want-time.Second {
+			t.Errorf("twice the burst came in %v, want %v", r.age(), want)
+		}
+	})
+}
+
+// A peer whose framing is broken sees the end of the stream behind the close
+// frame: its answer could not be told from the rest. One that has answered
+// before it was asked is not waited for.
+func TestDrain(t *testing.T) {
+	for _, tr := range transports {
+		if tr.name == "pipe" || tr.name == "wrapped TCP" {
+			continue // they cannot end one direction
+		}
+		t.Run(tr.name, func(t *testing.T) {
+			c, far, closed := tr.open(t, Config{})
+			far.Write([]byte{0xC1, 0x80})
+			if _, err := c.Read(make([]byte, 10)); err != ReservedBits {
+				t.Fatalf("%v, want %v", err, ReservedBits)
+			}
+			c.clock.stop() // the end of the socket is not what is looked for
+			if head, _, err := readFrame(far); err != nil || head[0] != 0x88 {
+				t.Errorf("% x, %v, want a close frame", head, err)
+			}
+			if n, err := far.Read(make([]byte, 1)); n != 0 || err != io.EOF {
+				t.Errorf("%d bytes and %v, want the end of the stream", n, err)
+			}
+			far.Close()
+			waitFor(t, closed)
+		})
+	}
+	synctest.Test(t, func(t *testing.T) {
+		r := newRigOf(t, Config{Head: join(hello, frameOf(0x88, []byte{3, 232}))})
+		go io.Copy(io.Discard, r.peer)
+		r.conn.Read(make([]byte, len(hello)))
+		r.conn.End(Cause{Code: 1001})
+		r.wantEnd(0, 1001, Server)
+	})
+}
+
 // R48: while the application is busy, somebody reads in its place, so that a
 // peer that answers is not ended; what was read is there when it comes back.
 func TestReadAheadOnEveryTransport(t *testing.T) {
@@ -235,7 +286,7 @@ func TestEverythingAtOnce(t *testing.T) {
 		t.Run(tr.name, func(t *testing.T) {
 			t.Parallel()
 			r := dice(t)
-			for range 10 {
+			for range 4 {
 				o := &teller{closed: make(chan Report, 10)}
 				c, far, _ := tr.open(t, Config{Owner: o, Limits: &Limits{
 					Ping: time.Millisecond, Pong: time.Minute, Idle: time.Minute, Lifetime: time.Minute,

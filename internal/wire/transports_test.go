@@ -17,7 +17,7 @@ import (
 )
 
 // outer bounds every wait on a socket. Nothing waits as long if it is right.
-const outer = 20 * time.Second
+const outer = 2 * time.Minute
 
 // A transport makes two ends that are connected, the near one for a Conn. What
 // makes the far one reset is at hand, so that no port is left behind.

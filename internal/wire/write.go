@@ -30,7 +30,15 @@ func (c *Conn) Write(p []byte) (int, error) {
 		}
 		return n, c.endError()
 	}
+	code := c.out.ahead(p)
+	if code != 0 { // to be known before the peer can have answered it
+		c.first.CompareAndSwap(uint32(Network), uint32(Server))
+		c.sentCode.CompareAndSwap(0, code)
+	}
 	n, err := c.send(p)
+	if code != 0 && n < len(p) {
+		c.sentCode.CompareAndSwap(code, 0)
+	}
 	responding := c.out.inResponse
 	for _, code := range c.out.follow(p[:n], &c.messagesOut) {
 		c.closing(Server, code)
