@@ -181,20 +181,6 @@ func TestEndWakesAReader(t *testing.T) {
 	}
 }
 
-// A connection that waits for its peer holds no buffer, whatever the library's
-// is.
-func TestWhoWaitsHoldsNothing(t *testing.T) {
-	eachTransport(t, Limits{}, func(t *testing.T, c *Conn, _ net.Conn, _ <-chan Report) {
-		go c.Read(make([]byte, 256))
-		for c.clock.readSince.Load() == never { // until it waits
-			<-time.After(brief / 50)
-		}
-		if c.chunk != nil || c.rest != nil {
-			t.Error("a chunk is lent to it")
-		}
-	})
-}
-
 // What came with the handshake counts against the rate of bytes. R46
 func TestHeadIsPaced(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -89,7 +89,7 @@ func (c *Conn) WriteMessage(text bool, payload []byte) error {
 		return c.endError()
 	case c.sentCode.Load() != 0:
 		return net.ErrClosed // nothing follows a close frame
-	case !c.out.between():
+	case !c.out.between() || c.out.frames.open:
 		return errors.New("a frame of the library is not complete")
 	}
 	op := byte(opBinary)
