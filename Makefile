@@ -1,4 +1,4 @@
-# Each target is what CI runs. Nothing but Go and gcc is needed for test.
+# CI runs check, test and fuzz. Nothing but Go and gcc is needed for them.
 MODULES    := . examples internal/interop internal/bench
 STATIC     := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 FUZZTIME   ?= 20s

@@ -166,9 +166,8 @@ func FromQuery(name string) TokenSource {
 
 // FromCookie takes the token from a cookie. It counts only where no explicit
 // source has a token and the request has an Origin, and needs an origin check
-// before it: a browser sends the
-// cookie from whatever page opens the connection. Set it Secure, HttpOnly and
-// SameSite. (R09)
+// before it: a browser sends the cookie from whatever page opens the
+// connection. Set it Secure, HttpOnly and SameSite. (R09)
 func FromCookie(name string) TokenSource {
 	if !isToken(name) {
 		panic(fmt.Sprintf(`wsguard: FromCookie: %q is no name of a cookie: write FromCookie("session")`, name))

@@ -153,7 +153,7 @@ func (c *Conn) next(ctx context.Context) (websocket.MessageType, []byte, error) 
 	if *scratch, err = readAll(r, (*scratch)[:0]); err != nil {
 		return 0, nil, c.fail(err)
 	}
-	if c.taken++; c.taken > c.s.conn.MessagesIn() {
+	if c.taken++; c.taken > c.s.conn.Counts().MessagesIn {
 		return 0, nil, c.fail(errCut)
 	}
 	began := c.watched()
@@ -281,8 +281,8 @@ func sendable(typ websocket.MessageType, data []byte) error {
 }
 
 // Write sends a message and waits until the socket has taken it. A peer that
-// does not read for 10 seconds, or a ctx that ends meanwhile, ends the
-// connection. Text that is not UTF-8 is an error that leaves it open
+// does not read for as long as [WriteTimeout] says, or a ctx that ends
+// meanwhile, ends the connection. Text that is not UTF-8 is an error that leaves it open
 // (RFC 6455, section 8.1).
 func (c *Conn) Write(ctx context.Context, typ websocket.MessageType, data []byte) error {
 	if err := sendable(typ, data); err != nil {

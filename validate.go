@@ -36,7 +36,8 @@ func (m *messageRules) any() bool {
 }
 
 // check returns what the application gets of a message, or why it gets
-// nothing. What it returns may share data's memory.
+// nothing. What it returns may share data's memory. Text is UTF-8: the wire has
+// judged it while it came.
 func (m *messageRules) check(ctx context.Context, c *Conn, typ websocket.MessageType, data []byte) ([]byte, *Refusal) {
 	for i := range m.rates {
 		if r := m.rates[i].check(ctx, c, len(data)); r != nil {

@@ -85,8 +85,7 @@ type Conn struct {
 	rest     []byte        // bytes received and not yet handed out
 	chunk    *chunk        // what rest is part of, if it is lent
 	in       parser
-	inBroken bool     // in has found a violation and cannot go on
-	fault    error    // the violation, until the bytes before it are used up
+	fault    error    // the violation that in has found, and behind which it cannot go on
 	inClosed bool     // in has found a close frame: nothing follows
 	patience patience // left for the message that has begun
 	earned   int64    // bytes of payload that have been turned into patience
@@ -153,9 +152,6 @@ func (c *Conn) Counts() Counts {
 	}
 }
 
-// MessagesIn returns how many whole messages Read has handed out.
-func (c *Conn) MessagesIn() int64 { return c.messagesIn.Load() }
-
 // Touch says that a message was accepted: it resets the idle limit.
 func (c *Conn) Touch() {
 	if c.limits.Idle > 0 {
@@ -217,34 +213,6 @@ func keep(at **time.Time, t time.Time) {
 	}
 	**at = t
 }
-
-// sendOurs sends a control frame of this side, for which a deadline that the
-// library has left behind does not count. It needs writeMu.
-func (c *Conn) sendOurs(frame []byte) {
-	c.mu.Lock()
-	c.ours = true
-	if c.writeBy != nil {
-		_ = c.under.SetWriteDeadline(time.Time{})
-	}
-	c.mu.Unlock()
-	if _, err := c.send(frame); err != nil {
-		c.out.lost = true
-		if !c.over() {
-			c.broken.Store(true)
-		}
-		c.kill() // nothing may follow half a frame, and the socket is gone
-		return
-	}
-	c.mu.Lock()
-	c.ours = false
-	if c.writeBy != nil && !c.ending.Load() {
-		_ = c.under.SetWriteDeadline(*c.writeBy)
-	}
-	c.mu.Unlock()
-}
-
-// over reports whether nothing more is handed out or taken.
-func (c *Conn) over() bool { return c.ending.Load() || c.killed.Load() }
 
 // endError is what reads and writes return once the connection is over.
 func (c *Conn) endError() error {

@@ -40,7 +40,7 @@ func (c *Conn) End(cause Cause) {
 
 // overdue ends the connection for what the peer has not done.
 func (c *Conn) overdue(what Overdue) {
-	if !c.over() {
+	if !c.Ending() {
 		c.End(c.owner.Refuse(what))
 	}
 }
@@ -72,7 +72,7 @@ func (c *Conn) drain() {
 		return
 	}
 	c.giveBack()
-	if half, ok := c.under.(interface{ CloseWrite() error }); ok && c.inBroken {
+	if half, ok := c.under.(interface{ CloseWrite() error }); ok && c.fault != nil {
 		// The answer could not be told from the rest: let the peer see the end.
 		_ = half.CloseWrite()
 	}
@@ -89,7 +89,7 @@ func (c *Conn) drain() {
 // answered reports whether b ends with, or holds, the peer's close frame. A
 // stream whose framing is broken never does.
 func (c *Conn) answered(b []byte) bool {
-	if !c.inBroken {
+	if c.fault == nil {
 		_, _ = c.judge(b)
 	}
 	return c.peerCode.Load() != 0
@@ -153,7 +153,8 @@ func (c *Conn) report() Report {
 // the library's own, or the answer to the peer's, be the last word.
 func (c *Conn) EndSilently() { c.End(Cause{}) }
 
-// Ending reports whether the connection is about to be closed, or is.
+// Ending reports whether the connection is about to be closed, or is: nothing
+// more is handed out or taken.
 func (c *Conn) Ending() bool { return c.ending.Load() || c.killed.Load() }
 
 // Closed reports whether the socket is closed, if perhaps not yet reported.

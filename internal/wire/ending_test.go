@@ -314,7 +314,7 @@ func TestLongestLimits(t *testing.T) {
 					}
 					r.conn.Write([]byte{0x81, 0})
 				}
-				if r.closed.Load() != 0 || r.conn.over() {
+				if r.closed.Load() != 0 || r.conn.Ending() {
 					t.Fatalf("ended after %v: %v", r.age(), r.conn.endError())
 				}
 				<-r.report

@@ -291,10 +291,22 @@ func ValidCloseCode(code uint16) bool {
 	return code >= 1000 && code <= 1014
 }
 
-// control appends a control frame of a server to b.
-func control(b []byte, op byte, payload []byte) []byte {
-	b = append(b, 0x80|op, byte(len(payload)))
-	return append(b, payload...)
+// control is a control frame of a server.
+func control(op byte, payload []byte) []byte {
+	return append(appendHeader(nil, op, len(payload)), payload...)
+}
+
+// appendHeader appends the header of a whole message, or of a control frame, of
+// a server.
+func appendHeader(b []byte, op byte, length int) []byte {
+	b = append(b, 0x80|op)
+	switch {
+	case length < 126:
+		return append(b, byte(length))
+	case length < 1<<16:
+		return binary.BigEndian.AppendUint16(append(b, 126), uint16(length))
+	}
+	return binary.BigEndian.AppendUint64(append(b, 127), uint64(length))
 }
 
 // closePayload is the payload of a close frame. The reason is cut, on a rune

@@ -28,9 +28,7 @@ func (c *Conn) judge(b []byte) (good int, err error) {
 			c.patience, c.earned = whole(c.limits.MessageTime), c.in.payloads
 		}
 	}
-	if err != nil {
-		c.inBroken = true
-	}
+	c.fault = err
 	if messages > 0 {
 		c.messagesIn.Add(int64(messages))
 		if c.countMessages {

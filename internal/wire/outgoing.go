@@ -8,9 +8,9 @@ import (
 // maxResponse bounds the HTTP response head that a library writes itself.
 const maxResponse = 16 << 10
 
-// outgoing follows what the library writes: at first, unless it was sent
-// before, an HTTP response, then frames. What it cannot follow it marks lost,
-// and nothing is ever put between bytes that are.
+// outgoing follows what the library writes: an HTTP response, then frames. What
+// it cannot follow it marks lost, and nothing is ever put between bytes that
+// are.
 type outgoing struct {
 	inResponse bool
 	lost       bool

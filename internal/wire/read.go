@@ -20,7 +20,7 @@ func (c *Conn) Read(p []byte) (int, error) {
 	}
 	c.readMu.Lock()
 	defer c.readMu.Unlock()
-	if c.over() {
+	if c.Ending() {
 		return 0, c.endError()
 	}
 	if c.inClosed {
@@ -39,7 +39,7 @@ func (c *Conn) Read(p []byte) (int, error) {
 		}
 	}
 	good, err := c.judge(p[:n])
-	if c.fault = err; err != nil && good == 0 {
+	if err != nil && good == 0 {
 		return 0, c.refuse()
 	}
 	return good, nil
@@ -49,7 +49,7 @@ func (c *Conn) Read(p []byte) (int, error) {
 // before it has been handed out, and answered if the library comes back for
 // more only after that.
 func (c *Conn) refuse() error {
-	if !c.over() {
+	if !c.Ending() {
 		c.End(c.owner.Refuse(c.fault))
 	}
 	return c.endError()
@@ -83,7 +83,7 @@ func (c *Conn) receive(p []byte, early bool) (n int, err error) {
 		most = len(p)
 	}
 	if c.pacer != nil {
-		if most = c.pacer.wait(most, c.readDeadline()); c.over() {
+		if most = c.pacer.wait(most, c.readDeadline()); c.Ending() {
 			return 0, c.endError()
 		}
 		if most == 0 {
@@ -146,7 +146,7 @@ func (c *Conn) prefetch() {
 		return
 	}
 	defer c.readMu.Unlock()
-	if len(c.rest) > 0 || c.inBroken || c.inClosed || c.over() {
+	if len(c.rest) > 0 || c.fault != nil || c.inClosed || c.Ending() {
 		return
 	}
 	if c.raw != nil {

@@ -1,11 +1,11 @@
 package wire
 
 import (
-	"encoding/binary"
 	"errors"
 	"io"
 	"net"
 	"sync"
+	"time"
 )
 
 // Write passes the library's bytes on, and follows their frames. Once the
@@ -63,7 +63,7 @@ func (c *Conn) writeError(n int, err error) error {
 	if n > 0 {
 		c.out.lost = true
 	}
-	if c.over() {
+	if c.Ending() {
 		return c.endError()
 	}
 	if !isTimeout(err) {
@@ -85,7 +85,7 @@ func (c *Conn) WriteMessage(text bool, payload []byte) error {
 	c.writeMu.Lock()
 	defer c.writeMu.Unlock()
 	switch {
-	case c.over():
+	case c.Ending():
 		return c.endError()
 	case c.sentCode.Load() != 0:
 		return net.ErrClosed // nothing follows a close frame
@@ -117,18 +117,6 @@ func (c *Conn) WriteMessage(text bool, payload []byte) error {
 	c.messagesOut.Add(1)
 	c.sendOwed()
 	return nil
-}
-
-// appendHeader appends the header of a whole message of a server.
-func appendHeader(b []byte, op byte, length int) []byte {
-	b = append(b, 0x80|op)
-	switch {
-	case length < 126:
-		return append(b, byte(length))
-	case length < 1<<16:
-		return binary.BigEndian.AppendUint16(append(b, 126), uint16(length))
-	}
-	return binary.BigEndian.AppendUint64(append(b, 127), uint64(length))
 }
 
 // piece is how much is written at once where only the end of a write shows
@@ -169,13 +157,38 @@ func (c *Conn) sendOwed() {
 	if c.pingOwed && !c.ending.Load() {
 		c.pingOwed = false
 		c.pongDue.Store(true)
-		c.sendOurs(control(nil, opPing, nil))
+		c.sendOurs(control(opPing, nil))
 	}
 	if c.closeOwed != nil && c.out.between() {
-		c.sendOurs(control(nil, opClose, c.closeOwed))
+		c.sendOurs(control(opClose, c.closeOwed))
 		c.closeOwed = nil
 		close(c.closeTried)
 	}
+}
+
+// sendOurs sends a control frame of this side, for which a deadline that the
+// library has left behind does not count. It needs writeMu.
+func (c *Conn) sendOurs(frame []byte) {
+	c.mu.Lock()
+	c.ours = true
+	if c.writeBy != nil {
+		_ = c.under.SetWriteDeadline(time.Time{})
+	}
+	c.mu.Unlock()
+	if _, err := c.send(frame); err != nil {
+		c.out.lost = true
+		if !c.Ending() {
+			c.broken.Store(true)
+		}
+		c.kill() // nothing may follow half a frame, and the socket is gone
+		return
+	}
+	c.mu.Lock()
+	c.ours = false
+	if c.writeBy != nil && !c.ending.Load() {
+		_ = c.under.SetWriteDeadline(*c.writeBy)
+	}
+	c.mu.Unlock()
 }
 
 // ping writes a ping between two frames. It is called on a goroutine of its
@@ -183,7 +196,7 @@ func (c *Conn) sendOwed() {
 func (c *Conn) ping() {
 	c.writeMu.Lock()
 	defer c.writeMu.Unlock()
-	if c.over() || c.sentCode.Load() != 0 {
+	if c.Ending() || c.sentCode.Load() != 0 {
 		return
 	}
 	c.pingOwed = true
