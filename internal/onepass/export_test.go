@@ -1,0 +1,31 @@
+package onepass
+
+import (
+	"regexp"
+	"testing"
+
+	"github.com/wsguard/wsguard/internal/jsonscan"
+)
+
+// Steps returns how many steps the machine takes for a message.
+func (p *Program) Steps(message []byte, limits jsonscan.Limits) int {
+	_, steps := p.check(message, limits)
+	return steps
+}
+
+// Allocs returns how often a machine takes memory for a message, if it has
+// seen it before. The pool, which gives and takes machines as it likes, has no
+// part in it.
+func (p *Program) Allocs(message []byte) float64 {
+	var m machine
+	return testing.AllocsPerRun(100, func() { m.check(p, message, jsonscan.Limits{}) })
+}
+
+// Same is same.
+func Same(a, b string) bool { return same([]byte(a), []byte(b)) }
+
+// Match matches a text in the way of the machine, and tells whether by a table.
+func Match(expr *regexp.Regexp, text string) (matches, table bool) {
+	p := newPattern(expr)
+	return p.match([]byte(text)), p.parts != nil
+}

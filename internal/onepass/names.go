@@ -1,0 +1,120 @@
+package onepass
+
+import (
+	"encoding/binary"
+	"hash/maphash"
+	"math/bits"
+	"unicode"
+	"unicode/utf8"
+)
+
+// seed makes the hashes of this process unknown to a peer, who could
+// otherwise choose names or items that all fall on one slot.
+var seed = maphash.MakeSeed()
+
+// names finds the entry of a member by its name. Peers cannot choose what is
+// in it, so that a quick hash does.
+type names struct {
+	entries []entry
+	table   []int32 // open addressing: the index of an entry and 1; 0 is free
+	shift   int
+	folded  map[uint64]int // the bits of names without regard to case, by foldHash
+	folds   int
+}
+
+func newNames(entries []entry) *names {
+	n := &names{entries: entries, folded: map[uint64]int{}}
+	size := 4 << bits.Len(uint(len(entries)))
+	n.table = make([]int32, size)
+	n.shift = 64 - bits.Len(uint(size-1))
+	for i := range entries {
+		e := &entries[i]
+		slot := quickHash([]byte(e.name)) >> n.shift
+		for n.table[slot] != 0 {
+			slot = (slot + 1) & uint64(size-1)
+		}
+		n.table[slot] = int32(i + 1)
+		e.hash = foldHash([]byte(e.name), nil)
+		fold, ok := n.folded[e.hash]
+		if !ok {
+			fold = n.folds
+			n.folds++
+			n.folded[e.hash] = fold
+		}
+		e.fold = fold
+		e.hash = stringHash([]byte(e.name))
+	}
+	return n
+}
+
+// find returns the entry of a name, or nil.
+func (n *names) find(name []byte) *entry {
+	mask := uint64(len(n.table) - 1)
+	for slot := quickHash(name) >> n.shift; ; slot = (slot + 1) & mask {
+		i := n.table[slot&mask]
+		if i == 0 {
+			return nil
+		}
+		if e := &n.entries[i-1]; e.name == string(name) {
+			return e
+		}
+	}
+}
+
+// quickHash looks at both ends of a name.
+func quickHash(name []byte) uint64 {
+	n := len(name)
+	h := uint64(n)
+	switch {
+	case n >= 8:
+		h ^= binary.LittleEndian.Uint64(name) ^ bits.RotateLeft64(binary.LittleEndian.Uint64(name[n-8:]), 29)
+	case n >= 4:
+		h ^= uint64(binary.LittleEndian.Uint32(name))<<8 ^ uint64(binary.LittleEndian.Uint32(name[n-4:]))<<32
+	case n > 0:
+		h ^= uint64(name[0])<<8 | uint64(name[n/2])<<16 | uint64(name[n-1])<<24
+	}
+	h *= 0x9e3779b97f4a7c15
+	return h ^ h>>29*0x9e3779b97f4a7c15
+}
+
+// foldHash returns the same for names that encoding/json takes for the same
+// field, whatever their case (strings.EqualFold). It folds into buf.
+func foldHash(name, buf []byte) uint64 {
+	buf = buf[:0]
+	for len(name) > 0 {
+		c, size := rune(name[0]), 1
+		if c >= utf8.RuneSelf {
+			c, size = utf8.DecodeRune(name)
+		}
+		name = name[size:]
+		buf = utf8.AppendRune(buf, fold(c))
+	}
+	return maphash.Bytes(seed, buf)
+}
+
+// fold returns the least of the characters that are one but for case, so that
+// ſ (U+017F) is S and K (U+212A) is K, as in encoding/json.
+func fold(r rune) rune {
+	if r < utf8.RuneSelf {
+		if 'a' <= r && r <= 'z' {
+			r -= 'a' - 'A'
+		}
+		return r
+	}
+	for {
+		next := unicode.SimpleFold(r)
+		if next <= r {
+			return next
+		}
+		r = next
+	}
+}
+
+// mix joins two hashes into one that depends on their order.
+func mix(a, b uint64) uint64 {
+	hi, lo := bits.Mul64(a^0x9e3779b97f4a7c15, b^0xc2b2ae3d27d4eb4f)
+	return hi ^ lo
+}
+
+// stringHash returns the hash of a string, or of a name.
+func stringHash(text []byte) uint64 { return maphash.Bytes(seed, text) ^ 0x53 }
