@@ -5,10 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/netip"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 	"unicode/utf8"
@@ -30,7 +28,6 @@ import (
 // those that say otherwise, and is a *Refusal where wsguard is the reason.
 type Conn struct {
 	s     *session
-	ws    *websocket.Conn
 	ctx   context.Context // of Handler; nil after Accept
 	reads watch
 	wmu   chanlock.Lock // one writer at a time watches its context
@@ -38,12 +35,11 @@ type Conn struct {
 	queue queue
 
 	strikes int         // violations that were dropped or replied to
-	taken   int64       // messages read
 	reading atomic.Bool // Read is under way
 }
 
-func newConn(s *session, ws *websocket.Conn, u Upgrader) *Conn {
-	c := &Conn{s: s, ws: ws, queue: queue{maxMessages: u.QueueMessages, maxBytes: u.QueueBytes}}
+func newConn(s *session, u Upgrader) *Conn {
+	c := &Conn{s: s, queue: queue{maxMessages: u.QueueMessages, maxBytes: u.QueueBytes}}
 	c.reads.c, c.write.c = c, c
 	if c.queue.maxMessages <= 0 {
 		c.queue.maxMessages = 64
@@ -129,42 +125,25 @@ func (c *Conn) Read(ctx context.Context) (websocket.MessageType, []byte, error) 
 
 var errTwoReaders = errors.New("wsguard: Read is under way in another goroutine: let one goroutine read, and hand messages on from there")
 
-// errCut is for a library that takes the end of the stream for that of a message.
-var errCut = errors.New("wsguard: the message is not whole")
-
 // next returns a message, an error, or neither if a message was dropped.
 func (c *Conn) next(ctx context.Context) (websocket.MessageType, []byte, error) {
 	if err := c.reads.begin(ctx); err != nil {
 		return 0, nil, err
 	}
 	defer c.reads.end()
-	// A context that can end would cost a dozen allocations a message here;
-	// watch does its work.
-	typ, r, err := c.ws.Reader(context.Background())
+	typ, payload, err := c.receive()
 	if err != nil {
 		return 0, nil, c.fail(err)
 	}
-	scratch := scratches.Get().(*[]byte)
-	defer func() {
-		if cap(*scratch) <= maxScratch {
-			scratches.Put(scratch)
-		}
-	}()
-	if *scratch, err = readAll(r, (*scratch)[:0]); err != nil {
-		return 0, nil, c.fail(err)
-	}
-	if c.taken++; c.taken > c.s.conn.Counts().MessagesIn {
-		return 0, nil, c.fail(errCut)
-	}
 	began := c.watched()
-	data, refusal := c.check(ctx, typ, *scratch)
+	data, refusal := c.check(ctx, typ, payload)
 	if refusal != nil && c.over() { // while it was paced, say
 		return 0, nil, c.fail(refusal)
 	}
 	if refusal == nil {
 		c.s.conn.Touch()
 	}
-	if err := c.observeMessage(DirectionIn, typ, len(*scratch), refusal, began); err != nil {
+	if err := c.observeMessage(DirectionIn, typ, len(payload), refusal, began); err != nil {
 		return 0, nil, c.refused(refuse("Observe", "internal_error", err), "close")
 	}
 	if refusal == nil {
@@ -194,26 +173,17 @@ func (c *Conn) check(ctx context.Context, typ websocket.MessageType, data []byte
 	return c.s.rules.check(ctx, c, typ, data)
 }
 
-// maxScratch is the largest buffer that is kept for other messages.
-const maxScratch = 64 << 10
-
-var scratches = sync.Pool{New: func() any { b := make([]byte, 0, 4<<10); return &b }}
-
-// readAll reads r to its end into b. The wire has bounded what comes.
-func readAll(r io.Reader, b []byte) ([]byte, error) {
-	for {
-		if len(b) == cap(b) {
-			b = append(b, 0)[:len(b)]
-		}
-		n, err := r.Read(b[len(b):cap(b)])
-		b = b[:len(b)+n]
-		if err == io.EOF {
-			return b, nil
-		}
-		if err != nil {
-			return b, err
-		}
+// receive returns the next message as it came. It is read past the library,
+// whose part ends with the handshake: the wire has to follow every frame anyway.
+func (c *Conn) receive() (websocket.MessageType, []byte, error) {
+	text, payload, err := c.s.conn.ReadMessage()
+	if closed, ok := err.(*wire.PeerClosed); ok {
+		err = fmt.Errorf("wsguard: the peer has closed: %w", websocket.CloseError{Code: websocket.StatusCode(closed.Code), Reason: closed.Reason})
 	}
+	if text {
+		return websocket.MessageText, payload, err
+	}
+	return websocket.MessageBinary, payload, err
 }
 
 // watched is the time, if somebody wants to know how long something takes: to
@@ -250,8 +220,7 @@ func (c *Conn) refused(r *Refusal, action string) error {
 	return r
 }
 
-// fail ends the connection for an error of the library: each is terminal,
-// whatever the library thinks of it.
+// fail ends the connection for an error of the wire: each is terminal.
 func (c *Conn) fail(err error) error {
 	c.s.conn.EndSilently()
 	return c.gone(err)
@@ -294,8 +263,6 @@ func (c *Conn) Write(ctx context.Context, typ websocket.MessageType, data []byte
 	}
 	err := c.write.begin(ctx)
 	if err == nil {
-		// Past the library, whose part is done with the handshake and with
-		// reading: a message of a server is its bytes behind a length.
 		err = c.s.conn.WriteMessage(typ == websocket.MessageText, data)
 		c.write.end()
 	}

@@ -207,20 +207,24 @@ func (s *session) upgrade(nc net.Conn, head []byte) (net.Conn, *bufio.ReadWriter
 	s.passed, s.https, s.redacted = nil, nil, nil // the handshake's alone
 	s.told.Add(1)
 	defer s.told.Done() // even if a hook panics its way through
-	s.conn = wire.New(nc, wire.Config{Head: head, Limits: &s.limits, Owner: owner{s}, CountMessages: !s.claimed})
+	s.conn = wire.New(nc, wire.Config{Head: head, Limits: &s.limits, Owner: owner{s}, CountMessages: !s.claimed, Messages: s.claimed})
 	err := s.observeHandshake(nil) // before anything else that is told of this connection
 	if err != nil {
 		// On a goroutine of its own: the end waits until it can be told.
 		go s.end(refuse("Observe", "internal_error", err))
 	}
-	reads, writes := 1<<10, 1<<10
 	if s.claimed {
-		// The wire reads ahead by itself, and Conn writes past the library, which
-		// is left with control frames.
-		reads, writes = 256, 128
+		// Conn speaks for itself: the library's part ends with the handshake.
+		return unclosed{s.conn}, bufio.NewReadWriter(bufio.NewReaderSize(nil, 16), bufio.NewWriterSize(nil, 16))
 	}
-	return s.conn, bufio.NewReadWriter(bufio.NewReaderSize(s.conn, reads), bufio.NewWriterSize(s.conn, writes))
+	const buffer = 1 << 10
+	return s.conn, bufio.NewReadWriter(bufio.NewReaderSize(s.conn, buffer), bufio.NewWriterSize(s.conn, buffer))
 }
+
+// unclosed is a connection that outlives the library that has shaken hands.
+type unclosed struct{ net.Conn }
+
+func (unclosed) Close() error { return nil }
 
 // breaches says, for what the wire refuses, which safeguard changes it and
 // what the reason is. What is not here is a protocol error.

@@ -117,9 +117,9 @@ func (u Upgrader) Accept(w http.ResponseWriter, r *http.Request) (*Conn, error) 
 		}
 		return nil, refusal
 	}
-	ws.SetReadLimit(-1) // the wire has judged the length before the first byte
+	_ = ws.CloseNow() // closes nothing: its part ends with the handshake
 	s.writer.letGo()
-	return newConn(s, ws, u), nil
+	return newConn(s, u), nil
 }
 
 // checkUpgrade judges the request as RFC 6455, section 4.2.1, asks. (R51, R53)

@@ -2,8 +2,11 @@
 // whatever library speaks the protocol above it.
 //
 // It follows the frames of both directions as bytes pass, without copying
-// their payload, so that it knows where a message begins and ends. From that it
-// refuses broken framing and floods, bounds time (silence, idleness, lifetime,
+// their payload, so that it knows where a message begins and ends. Where no
+// library has to speak, it hands out the messages themselves, and writes them:
+// to follow every frame twice would be the dearest part of it.
+//
+// It refuses broken framing and floods, bounds time (silence, idleness, lifetime,
 // slow messages, stalled writes), and ends a connection in bounded time with
 // the right close frame, between two frames or not at all.
 package wire
@@ -69,6 +72,9 @@ type Config struct {
 	// CountMessages makes each incoming data message reset the idle limit.
 	// Without it, Touch does.
 	CountMessages bool
+
+	// Messages says that ReadMessage will be called, and Read never.
+	Messages bool
 }
 
 // A Conn is a guarded stream. Its methods may be called concurrently.
@@ -90,6 +96,12 @@ type Conn struct {
 	patience patience // left for the message that has begun
 	earned   int64    // bytes of payload that have been turned into patience
 	controls int64    // when the control frames so far are paid for
+
+	// Of ReadMessage, under readMu.
+	head    []byte  // what is received at once where there are no chunks
+	whole   *[]byte // what has come of a message in several pieces
+	control []byte  // and of a control frame
+	lent    bool    // the last message lies in chunk
 
 	writeMu    chanlock.Lock
 	out        outgoing
@@ -127,7 +139,7 @@ func New(under net.Conn, cfg Config) *Conn {
 		countMessages: cfg.CountMessages,
 		done:          make(chan struct{}),
 		rest:          cfg.Head,
-		in:            parser{limits: cfg.Limits},
+		in:            parser{limits: cfg.Limits, unmask: cfg.Messages},
 		out:           outgoing{inResponse: true},
 		patience:      whole(cfg.Limits.MessageTime),
 	}

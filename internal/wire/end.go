@@ -71,6 +71,7 @@ func (c *Conn) drain() {
 	if c.answered(c.rest) {
 		return
 	}
+	c.leave()
 	c.giveBack()
 	if half, ok := c.under.(interface{ CloseWrite() error }); ok && c.fault != nil {
 		// The answer could not be told from the rest: let the peer see the end.

@@ -34,6 +34,7 @@ const (
 // payload. Its zero value reads frames of this side, of any length.
 type parser struct {
 	limits *Limits // of a client, whose frames must be masked; nil for this side
+	unmask bool    // payloads, in place
 
 	buf  [maxHeader]byte
 	have uint8 // bytes of the header so far
@@ -44,6 +45,7 @@ type parser struct {
 	inPayload bool  // a header was complete, its frame is not
 	left      int64 // bytes of the frame's payload still to come
 	seen      int64 // and those that have
+	took      int   // of them at the end of what the last call of next consumed
 
 	open      bool  // a fragmented message waits for its end
 	isText    bool  // and has to be UTF-8
@@ -67,6 +69,7 @@ func (p *parser) unfinished() bool { return p.open || !p.between() }
 // not in it, and says what is complete. Call it again for the rest. On an error
 // nothing that follows can be understood.
 func (p *parser) next(b []byte) (n int, ev event, err error) {
+	p.took = 0
 	if !p.inPayload {
 		if p.have == 0 && len(b) >= maxHeader { // all of it, in the usual case
 			if err = p.checkStart(b[0], b[1]); err != nil {
@@ -90,9 +93,12 @@ func (p *parser) next(b []byte) (n int, ev event, err error) {
 		if k == 0 {
 			return n, nothing, nil
 		}
+		if p.took = int(k); p.unmask {
+			mask(b[:k], p.key(), p.seen)
+		}
 		switch {
 		case p.op&0x8 == 0:
-			if p.payloads += k; p.isText && !p.text.Masked(b[:k], p.key(), p.seen) {
+			if p.payloads += k; p.isText && !p.text.Masked(b[:k], p.mask(), p.seen) {
 				err = InvalidText
 			}
 		case p.op == opClose:
@@ -231,12 +237,9 @@ func (p *parser) checkLimits(length int64) error {
 
 // closePayload takes a close frame's code, and judges its reason.
 func (p *parser) closePayload(b []byte) error {
-	masked, key, at := p.buf[1]&0x80 != 0, p.key(), p.seen
+	key, at := p.mask(), p.seen
 	for len(b) > 0 && at < int64(len(p.code)) {
-		p.code[at] = b[0]
-		if masked {
-			p.code[at] ^= key[at]
-		}
+		p.code[at] = b[0] ^ key[at]
 		b = b[1:]
 		at++
 	}
@@ -246,8 +249,16 @@ func (p *parser) closePayload(b []byte) error {
 	return nil
 }
 
-// key is what masks the frame, of whose header all is there.
+// key is what a client has masked the frame with, of whose header all is there.
 func (p *parser) key() [4]byte { return [4]byte(p.buf[max(p.have, 4)-4:]) }
+
+// mask is what still masks the payload as it is judged.
+func (p *parser) mask() (key [4]byte) {
+	if p.limits != nil && !p.unmask {
+		key = p.key()
+	}
+	return key
+}
 
 func (p *parser) endFrame() (event, error) {
 	p.have, p.inPayload = 0, false

@@ -4,42 +4,55 @@ package wire
 // for what comes after a close frame, or from a frame on that breaks a rule.
 func (c *Conn) judge(b []byte) (good int, err error) {
 	messages := 0
-	for at, ev := 0, nothing; ; good = at {
+	for at := 0; ; good = at {
 		var n int
-		n, ev, err = c.in.next(b[at:])
+		var ev event
+		n, ev, err = c.step(b[at:])
 		at += n
-		switch {
-		case err != nil:
-		case ev == nothing:
-			good = at
-		case ev == message:
+		if err != nil {
+			break
+		}
+		if ev == message {
 			messages++
-		case c.in.op&0x8 != 0:
-			err = c.control()
 		}
-		if err != nil || ev == nothing {
-			break
-		}
-		if c.inClosed {
+		if ev == nothing || c.inClosed {
 			good = at
 			break
 		}
-		if !c.in.open {
-			c.patience, c.earned = whole(c.limits.MessageTime), c.in.payloads
-		}
 	}
-	c.fault = err
-	if messages > 0 {
-		c.messagesIn.Add(int64(messages))
-		if c.countMessages {
-			c.Touch()
-		}
-	}
+	c.arrived(messages)
 	return good, err
 }
 
-// control judges a control frame that is complete.
-func (c *Conn) control() error {
+// step follows b to the end of a frame, or to its own end, and says what is
+// complete there.
+func (c *Conn) step(b []byte) (n int, ev event, err error) {
+	n, ev, err = c.in.next(b)
+	switch {
+	case err != nil || ev == nothing:
+	case c.in.op&0x8 != 0:
+		err = c.judgeControl()
+	}
+	if ev != nothing && !c.in.open {
+		c.patience, c.earned = whole(c.limits.MessageTime), c.in.payloads
+	}
+	c.fault = err
+	return n, ev, err
+}
+
+// arrived counts whole messages.
+func (c *Conn) arrived(messages int) {
+	if messages == 0 {
+		return
+	}
+	c.messagesIn.Add(int64(messages))
+	if c.countMessages {
+		c.Touch()
+	}
+}
+
+// judgeControl judges a control frame that is complete.
+func (c *Conn) judgeControl() error {
 	if !c.answersPing() && !c.payControl() {
 		return TooManyControls
 	}

@@ -149,6 +149,7 @@ func (c *Conn) prefetch() {
 	if len(c.rest) > 0 || c.fault != nil || c.inClosed || c.Ending() {
 		return
 	}
+	c.leave()
 	if c.raw != nil {
 		_, _ = c.receive(nil, true)
 		return
