@@ -36,11 +36,11 @@ type parser struct {
 	limits *Limits // of a client, whose frames must be masked; nil for this side
 	unmask bool    // payloads, in place
 
-	buf  [maxHeader]byte
-	have uint8 // bytes of the header so far
-	need uint8 // that it has
+	buf  [maxHeader]byte // of a header that comes in pieces
+	have uint8           // bytes of it so far
 
-	op        byte
+	op        byte // of the frame, from its first byte on
+	key       [4]byte
 	fin       bool
 	inPayload bool  // a header was complete, its frame is not
 	left      int64 // bytes of the frame's payload still to come
@@ -71,19 +71,7 @@ func (p *parser) unfinished() bool { return p.open || !p.between() }
 func (p *parser) next(b []byte) (n int, ev event, err error) {
 	p.took = 0
 	if !p.inPayload {
-		if p.have == 0 && len(b) >= maxHeader { // all of it, in the usual case
-			if err = p.checkStart(b[0], b[1]); err != nil {
-				return 2, nothing, err
-			}
-			p.buf = [maxHeader]byte(b)
-			p.need = headerLength(b[1])
-			p.have = p.need
-			n, err = int(p.need), p.startFrame(b[1])
-			p.inPayload = true
-		} else {
-			n, err = p.header(b)
-		}
-		if err != nil || !p.inPayload {
+		if n, err = p.header(b); err != nil || !p.inPayload {
 			return n, nothing, err
 		}
 		b = b[n:]
@@ -94,7 +82,7 @@ func (p *parser) next(b []byte) (n int, ev event, err error) {
 			return n, nothing, nil
 		}
 		if p.took = int(k); p.unmask {
-			mask(b[:k], p.key(), p.seen)
+			mask(b[:k], p.key, p.seen)
 		}
 		switch {
 		case p.op&0x8 == 0:
@@ -116,102 +104,139 @@ func (p *parser) next(b []byte) (n int, ev event, err error) {
 }
 
 // header consumes the header of a frame, or what b has of it. inPayload says
-// that it is complete.
+// that it is complete. A frame that breaks a rule is refused at the byte that
+// shows it.
 func (p *parser) header(b []byte) (n int, err error) {
-	for n < len(b) {
+	if p.have == 0 && len(b) >= 2 {
+		if n = headerSize(b[1]); n <= len(b) { // in the usual case
+			if err = p.checkStart(b[0], b[1]); err == nil {
+				err = p.declared(b[:n])
+				p.start(b[:n])
+			}
+			return n, err
+		}
+	}
+	for n = 0; n < len(b) && !p.inPayload && err == nil; n++ {
 		p.buf[p.have] = b[n]
 		p.have++
-		if n++; p.have == 1 {
-			continue
-		}
-		if p.have == 2 {
-			if err := p.checkStart(p.buf[0], p.buf[1]); err != nil {
-				return n, err
-			}
-			p.need = headerLength(p.buf[1])
-		}
-		if p.have == p.need-p.buf[1]>>7*4 { // the length is there, if not the mask
-			if err := p.startFrame(p.buf[1]); err != nil {
-				return n, err
-			}
-		}
-		if p.have == p.need {
-			p.inPayload = true
-			break
-		}
+		err = p.headerSoFar(p.buf[:p.have])
 	}
-	return n, nil
+	return n, err
 }
 
-func headerLength(second byte) uint8 {
-	n := uint8(2)
+// headerSoFar judges what the last byte of h has added to a header.
+func (p *parser) headerSoFar(h []byte) (err error) {
+	switch len(h) {
+	case 1:
+		p.op = h[0] & 0x0F
+		return nil
+	case 2:
+		if err = p.checkStart(h[0], h[1]); err != nil {
+			return err
+		}
+	}
+	if len(h) == headerSize(h[1]&0x7F) {
+		err = p.declared(h)
+	}
+	if len(h) == headerSize(h[1]) {
+		p.start(h)
+	}
+	return err
+}
+
+// headerSize is how long a header is, from its second byte.
+func headerSize(second byte) int {
+	size := 2
 	switch second & 0x7F {
 	case 126:
-		n += 2
+		size += 2
 	case 127:
-		n += 8
+		size += 8
 	}
-	if second&0x80 != 0 {
-		n += 4
-	}
-	return n
+	return size + int(second>>7)*4
 }
 
-// checkStart judges the two bytes that every header has, so that a frame
-// that breaks a rule there is refused without waiting for the rest.
+// checkStart judges the two bytes that every header has.
 func (p *parser) checkStart(first, second byte) error {
-	op, fin := first&0x0F, first&0x80 != 0
-	control := op&0x8 != 0
+	wrong := &wrongStarts[0]
+	if p.open {
+		wrong = &wrongStarts[1]
+	}
 	switch {
-	case first&0x70 != 0:
-		return ReservedBits
-	case op > opPong || op > opBinary && !control:
-		return UnknownOpcode
+	case wrong[first] != "":
+		return wrong[first]
 	case p.limits != nil && second&0x80 == 0:
 		return NotMasked
-	case control && !fin:
-		return FragmentedControl
-	case control && second&0x7F > maxControl:
+	case first&0x08 == 0:
+	case second&0x7F > maxControl:
 		return LongControl
-	case op == opClose && second&0x7F == 1:
+	case first&0x0F == opClose && second&0x7F == 1:
 		return ShortClose
-	case op == opContinuation && !p.open:
-		return NoMessageOpen
-	case !control && op != opContinuation && p.open:
-		return MessageOpen
 	}
 	return nil
 }
 
-// startFrame judges a header up to its length. The second byte is given.
-func (p *parser) startFrame(second byte) error {
-	length := int64(second & 0x7F)
+// wrongStarts says what is wrong with the first byte of a frame, without and
+// with an open message.
+var wrongStarts = func() (wrong [2][256]Violation) {
+	for first := range 256 {
+		op, fin := first&0x0F, first&0x80 != 0
+		control := op&0x08 != 0
+		for open := range wrong {
+			v := &wrong[open][first]
+			switch {
+			case first&0x70 != 0:
+				*v = ReservedBits
+			case op > opPong || op > opBinary && !control:
+				*v = UnknownOpcode
+			case control && !fin:
+				*v = FragmentedControl
+			case op == opContinuation && open == 0:
+				*v = NoMessageOpen
+			case !control && op != opContinuation && open == 1:
+				*v = MessageOpen
+			}
+		}
+	}
+	return wrong
+}()
+
+// declared judges a header that is there up to its length.
+func (p *parser) declared(h []byte) error {
+	length := int64(h[1] & 0x7F)
 	switch length {
 	case 126:
-		length = int64(binary.BigEndian.Uint16(p.buf[2:]))
+		length = int64(binary.BigEndian.Uint16(h[2:]))
 		if length < 126 {
 			return BadLength
 		}
 	case 127:
-		length = int64(binary.BigEndian.Uint64(p.buf[2:]))
+		length = int64(binary.BigEndian.Uint64(h[2:]))
 		if length < 1<<16 { // also what has its highest bit set
 			return BadLength
 		}
 	}
-	p.op, p.fin = p.buf[0]&0x0F, p.buf[0]&0x80 != 0
-	if p.op&0x8 == 0 {
-		p.open = true
-		if p.limits != nil {
-			if p.op != opContinuation {
-				p.isText = p.op == opText
-			}
-			if err := p.checkLimits(length); err != nil {
-				return err
-			}
-		}
-	}
+	p.op, p.fin = h[0]&0x0F, h[0]&0x80 != 0
 	p.left, p.seen = length, 0
-	return nil
+	if p.op&0x8 != 0 {
+		return nil
+	}
+	p.open = true
+	if p.limits == nil {
+		return nil
+	}
+	if p.op != opContinuation {
+		p.isText = p.op == opText
+	}
+	return p.checkLimits(length)
+}
+
+// start begins the payload behind a header that is all there.
+func (p *parser) start(h []byte) {
+	p.have, p.inPayload = 0, true
+	if h[1]&0x80 != 0 {
+		p.key = [4]byte(h[len(h)-4:])
+	}
 }
 
 // checkLimits judges what the header of a data frame declares.
@@ -249,19 +274,16 @@ func (p *parser) closePayload(b []byte) error {
 	return nil
 }
 
-// key is what a client has masked the frame with, of whose header all is there.
-func (p *parser) key() [4]byte { return [4]byte(p.buf[max(p.have, 4)-4:]) }
-
 // mask is what still masks the payload as it is judged.
 func (p *parser) mask() (key [4]byte) {
 	if p.limits != nil && !p.unmask {
-		key = p.key()
+		key = p.key
 	}
 	return key
 }
 
 func (p *parser) endFrame() (event, error) {
-	p.have, p.inPayload = 0, false
+	p.inPayload = false
 	switch {
 	case p.op == opClose && p.limits != nil:
 		if p.seen > 0 && !ValidCloseCode(p.closeCode()) {

@@ -33,7 +33,7 @@ func (o *outgoing) ahead(p []byte) uint32 {
 	switch {
 	case o.lost || o.inResponse || len(p) == 0:
 		return 0
-	case o.between() && p[0]&0x0F != opClose, !o.between() && o.frames.buf[0]&0x0F != opClose:
+	case o.between() && p[0]&0x0F != opClose, !o.between() && o.frames.op != opClose:
 		return 0 // in the usual case
 	}
 	var ignored atomic.Int64
