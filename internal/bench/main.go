@@ -3,7 +3,13 @@
 //
 //	go run -C internal/bench . -only wire
 //
-// Each contender is a server process of its own on loopback; this process is
+// and what it costs to check a message beside what other validators cost, for
+// which AJV is installed on Node first:
+//
+//	npm --prefix internal/bench/ajv ci
+//	go run -C internal/bench . -only schema
+//
+// Each contender of the part wire is a server process of its own on loopback; this process is
 // the load. CPU time and memory are what the operating system says of the
 // server alone. Contenders take turns (A B C A B C …), so that what slows the
 // machine for a while slows them all, and a ratio is the median of the ratios
@@ -27,6 +33,7 @@ import (
 // parts are what -only picks from.
 var parts = []part{
 	{"wire", measureWire},
+	{"schema", measureSchema},
 }
 
 // A part is a group of rows that are measured together. Its function returns

@@ -42,7 +42,7 @@ func TestMain(m *testing.M) {
 
 // The part runs from end to end. What comes out is not judged.
 func TestWire(t *testing.T) {
-	p := plan{rounds: 2, idleRounds: 1, messages: 2000, conns: 50, benchtime: "1ms", log: t.Output()}
+	p := plan{only: "wire", rounds: 2, idleRounds: 1, messages: 2000, conns: 50, benchtime: "1ms", log: t.Output()}
 	machine := watchMachine()
 	result := result{Rows: p.measure(), Machine: machine()}
 	if err := result.complete(); err != nil {

@@ -73,17 +73,8 @@ func startServer(name string, stderr io.Writer) (*server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &server{cmd: exec.Command(self, "-serve", name)}
-	s.cmd.Stderr = stderr
-	if s.in, err = s.cmd.StdinPipe(); err != nil {
-		return nil, err
-	}
-	out, err := s.cmd.StdoutPipe()
+	s, err := spawn(exec.Command(self, "-serve", name), stderr)
 	if err != nil {
-		return nil, err
-	}
-	s.out = bufio.NewReader(out)
-	if err := s.cmd.Start(); err != nil {
 		return nil, err
 	}
 	if s.addr, err = s.line(); err != nil {
@@ -91,6 +82,22 @@ func startServer(name string, stderr io.Writer) (*server, error) {
 		return nil, fmt.Errorf("%s did not start: %w", name, err)
 	}
 	return s, nil
+}
+
+// spawn starts a process that answers lines with lines.
+func spawn(cmd *exec.Cmd, stderr io.Writer) (*server, error) {
+	s := &server{cmd: cmd}
+	cmd.Stderr = stderr
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		return nil, err
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	s.in, s.out = in, bufio.NewReader(out)
+	return s, cmd.Start()
 }
 
 func (s *server) line() (string, error) {
