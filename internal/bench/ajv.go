@@ -16,7 +16,7 @@ import (
 //	npm --prefix internal/bench/ajv ci
 func startAJV(stderr io.Writer) (*server, error) {
 	if _, err := os.Stat("ajv/node_modules/ajv"); err != nil {
-		return nil, errors.New("AJV is absent: run npm --prefix internal/bench/ajv ci, and this command with go run -C internal/bench .")
+		return nil, errors.New("AJV is absent: run npm --prefix internal/bench/ajv ci, and this command by go run -C internal/bench")
 	}
 	node, err := exec.LookPath("node")
 	if err != nil {

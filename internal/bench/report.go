@@ -64,7 +64,7 @@ func (t *target) String() string {
 	if t.Exactly {
 		s = "= "
 	}
-	s += strconv.FormatFloat(t.Limit, 'f', -1, 64)
+	s += strconv.FormatFloat(t.Limit, 'g', 4, 64)
 	if t.Ratio {
 		s = "ratio " + s
 	}
