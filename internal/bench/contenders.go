@@ -130,7 +130,7 @@ func (anybody) Verify(context.Context, string) (wsguard.Principal, error) {
 }
 
 // fullChain is every safeguard that works over plain HTTP and without a proxy,
-// but for a JSON schema, with limits that nobody reaches.
+// with limits that nobody reaches and the schema of the load's message.
 func fullChain() func(http.Handler) http.Handler {
 	const many = 1 << 30
 	return wsguard.Chain(
@@ -147,6 +147,7 @@ func fullChain() func(http.Handler) http.Handler {
 		wsguard.LimitMessages(many, many, wsguard.PerConn),
 		wsguard.LimitMessages(many, many, wsguard.PerUser),
 		wsguard.LimitBytes(many, many, wsguard.PerConn),
+		wsguard.ValidateMessages(wsguard.MustCompileSchema(chatSchema)),
 		wsguard.CheckMessages("any", anything),
 		wsguard.SanitizeMessages(wsguard.Sanitizer{}),
 		wsguard.KeepAlive(30*time.Second, 10*time.Second),

@@ -12,6 +12,7 @@ func measureEcho(p *plan) []Row {
 		f := newFigure(fmt.Sprintf("echo of 130 bytes, %d connections, %d in flight", w.conns, w.inFlight),
 			"µs of server CPU", title("coder"))
 		f.target[title("wire")] = &target{Limit: 1, Ratio: true}
+		f.target[title("full")] = &target{Limit: 1, Ratio: true}
 		figures = append(figures, f)
 	}
 	for round := range p.rounds {

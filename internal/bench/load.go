@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// chatter is a message of 130 bytes.
-const chatter = `{"type":"say","room":"lobby","text":"The quick brown fox jumps over the lazy dog, and the dog sleeps on, as old dogs do these days"}`
+// chatter is a message of 130 bytes, which satisfies the schema of the chat.
+const chatter = chatMessage
 
 // patience is how long any exchange with a server may take.
 const patience = time.Minute

@@ -116,6 +116,35 @@ func TestNotMeasured(t *testing.T) {
 	}
 }
 
+// The schema of the full chain is enforced where it is measured.
+func TestFullRefuses(t *testing.T) {
+	for _, tc := range []struct {
+		name, message string
+		ok            bool
+	}{
+		{"message of the load", chatter, true},
+		{"type that does not exist", strings.Replace(chatter, "say", "sey", 1), false},
+		{"member that the schema lacks", strings.Replace(chatter, "urgent", "argent", 1), false},
+		{"no JSON", chatter[1:], false},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			s, err := startServer("full", t.Output())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer s.stop()
+			c, err := dial(s.addr, tc.message, 1)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.Close()
+			if err := c.exchange(1); (err == nil) != tc.ok {
+				t.Errorf("exchange: %v, want no error: %v", err, tc.ok)
+			}
+		})
+	}
+}
+
 func TestWrongArguments(t *testing.T) {
 	for _, args := range [][]string{{"-only", "nothing"}, {"-rounds", "-1"}, {"-unknown"}, {"wire"}} {
 		if err := run(args, nil, io.Discard, io.Discard); !errors.Is(err, errUsage) {
