@@ -68,28 +68,28 @@ func (m *messageRules) check(ctx context.Context, c *Conn, typ websocket.Message
 	return data, nil
 }
 
-// checkText strips, then asks the schema about what was left.
+// checkText strips, and asks the schema about what is left.
 func (m *messageRules) checkText(data []byte) ([]byte, *Refusal) {
 	s := m.sanitize
-	if m.schema != nil || s != nil && !s.PlainText {
-		name, limits := "SanitizeMessages", jsonscan.Default()
-		if m.schema != nil {
-			name, limits = "ValidateMessages", m.schema.compiled.Limits()
-		}
-		if s != nil {
-			data = bytes.TrimPrefix(data, []byte("\uFEFF"))
-		}
-		if err := jsonscan.Scan(data, limits); err != nil {
-			return nil, refuse(name, "invalid_data", schemaError(err))
+	if s != nil && (m.schema != nil || !s.PlainText) {
+		data = bytes.TrimPrefix(data, []byte("\uFEFF"))
+	}
+	name, err := "ValidateMessages", error(nil)
+	switch {
+	case m.schema != nil && s != nil:
+		data, err = m.schema.compiled.CheckCleaned(data, func(text []byte) []byte { return s.apply(text, s.Strip) })
+	case m.schema != nil:
+		err = m.schema.compiled.Check(data)
+	case s != nil && !s.PlainText:
+		name, err = "SanitizeMessages", jsonscan.Scan(data, jsonscan.Limits{})
+		fallthrough
+	case s != nil:
+		if err == nil {
+			data = s.apply(data, s.Strip)
 		}
 	}
-	if s != nil {
-		data = s.apply(data, s.Strip)
-	}
-	if m.schema != nil {
-		if err := m.schema.compiled.Validate(data); err != nil {
-			return nil, refuse("ValidateMessages", "invalid_data", schemaError(err))
-		}
+	if err != nil {
+		return nil, refuse(name, "invalid_data", schemaError(err))
 	}
 	return data, nil
 }

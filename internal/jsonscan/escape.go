@@ -5,34 +5,29 @@ import (
 	"unicode/utf8"
 )
 
-// escape scans an escape sequence. A surrogate must be the first of a pair:
+// Escape returns the length of the escape sequence that rest begins with, or
+// the reason for which it is none. A surrogate must be the first of a pair:
 // decoders make U+FFFD of a lone one, so that two strings become one.
-func (s *scanner) escape() string {
-	rest := s.data[s.pos:]
+func Escape(rest []byte) (size int, reason string) {
 	if len(rest) < 2 {
-		return ReasonSyntax
+		return 0, ReasonSyntax
 	}
 	switch rest[1] {
 	case '"', '\\', '/', 'b', 'f', 'n', 'r', 't':
-		s.pos += 2
-		return ""
+		return 2, ""
 	case 'u':
 		r := hex4(rest[2:])
-		if r < 0 {
-			return ReasonSyntax
+		switch {
+		case r < 0:
+			return 0, ReasonSyntax
+		case !utf16.IsSurrogate(r):
+			return 6, ""
+		case len(rest) < 8 || rest[6] != '\\' || rest[7] != 'u' || utf16.DecodeRune(r, hex4(rest[8:])) == utf8.RuneError:
+			return 0, ReasonUTF8
 		}
-		if !utf16.IsSurrogate(r) {
-			s.pos += 6
-			return ""
-		}
-		if len(rest) < 8 || rest[6] != '\\' || rest[7] != 'u' ||
-			utf16.DecodeRune(r, hex4(rest[8:])) == utf8.RuneError {
-			return ReasonUTF8
-		}
-		s.pos += 12
-		return ""
+		return 12, ""
 	}
-	return ReasonSyntax
+	return 0, ReasonSyntax
 }
 
 // hex4 returns the value of the four hexadecimal digits that b begins with,

@@ -331,9 +331,11 @@ func (s *scanner) str() (raw []byte, reason string) {
 			s.pos++
 			return raw, ""
 		case c == '\\':
-			if reason := s.escape(); reason != "" {
+			size, reason := Escape(s.data[s.pos:])
+			if reason != "" {
 				return nil, reason
 			}
+			s.pos += size
 		case c < ' ': // a control character, or the end
 			return nil, ReasonSyntax
 		case c < utf8.RuneSelf:

@@ -52,7 +52,7 @@ func (n *nameSet) add(object uint32, name []byte) bool {
 			c, size = DecodeRune(name)
 		}
 		name = name[size:]
-		if c = fold(c); c < utf8.RuneSelf {
+		if c = Fold(c); c < utf8.RuneSelf {
 			n.hash.WriteByte(byte(c))
 		} else {
 			n.hash.Write(utf8.AppendRune(buf[:0], c))
@@ -88,9 +88,9 @@ func (n *nameSet) grow() {
 	}
 }
 
-// fold returns the least of the characters that are one but for case, so that
+// Fold returns the least of the characters that are one but for case, so that
 // ſ (U+017F) is S and K (U+212A) is K, as in encoding/json.
-func fold(r rune) rune {
+func Fold(r rune) rune {
 	if r < utf8.RuneSelf {
 		if 'a' <= r && r <= 'z' {
 			r -= 'a' - 'A'

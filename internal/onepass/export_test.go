@@ -7,12 +7,6 @@ import (
 	"github.com/wsguard/wsguard/internal/jsonscan"
 )
 
-// Steps returns how many steps the machine takes for a message.
-func (p *Program) Steps(message []byte, limits jsonscan.Limits) int {
-	_, steps := p.check(message, limits)
-	return steps
-}
-
 // Allocs returns how often a machine takes memory for a message, if it has
 // seen it before. The pool, which gives and takes machines as it likes, has no
 // part in it.

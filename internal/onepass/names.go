@@ -4,8 +4,9 @@ import (
 	"encoding/binary"
 	"hash/maphash"
 	"math/bits"
-	"unicode"
 	"unicode/utf8"
+
+	"github.com/wsguard/wsguard/internal/jsonscan"
 )
 
 // seed makes the hashes of this process unknown to a peer, who could
@@ -87,27 +88,9 @@ func foldHash(name, buf []byte) uint64 {
 			c, size = utf8.DecodeRune(name)
 		}
 		name = name[size:]
-		buf = utf8.AppendRune(buf, fold(c))
+		buf = utf8.AppendRune(buf, jsonscan.Fold(c))
 	}
 	return maphash.Bytes(seed, buf)
-}
-
-// fold returns the least of the characters that are one but for case, so that
-// ſ (U+017F) is S and K (U+212A) is K, as in encoding/json.
-func fold(r rune) rune {
-	if r < utf8.RuneSelf {
-		if 'a' <= r && r <= 'z' {
-			r -= 'a' - 'A'
-		}
-		return r
-	}
-	for {
-		next := unicode.SimpleFold(r)
-		if next <= r {
-			return next
-		}
-		r = next
-	}
 }
 
 // mix joins two hashes into one that depends on their order.

@@ -59,6 +59,13 @@ func (p *Program) Check(message []byte, limits jsonscan.Limits) *Refusal {
 	return r
 }
 
+// Steps returns how many steps [Program.Check] takes for a message: see
+// [StepsPerByte].
+func (p *Program) Steps(message []byte, limits jsonscan.Limits) int {
+	_, steps := p.check(message, limits)
+	return steps
+}
+
 // check also returns the steps that were taken.
 func (p *Program) check(message []byte, limits jsonscan.Limits) (r *Refusal, steps int) {
 	m := machines.Get().(*machine)

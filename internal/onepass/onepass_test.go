@@ -86,7 +86,7 @@ func TestRefusal(t *testing.T) {
 		{"nodes", `{}`, `[` + strings.Repeat(`[0`+strings.Repeat(",0", 1000)+`],`, 5) + `0]`, "nodes"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			_, p := program(t, row.schema)
+			p := program(t, row.schema)
 			for range 3 {
 				got := ""
 				if r := p.Check([]byte(row.message), jsonscan.Limits{}); r != nil {
@@ -132,7 +132,7 @@ func TestSharedNode(t *testing.T) {
 // one hash.
 func TestStepsSpared(t *testing.T) {
 	steps := func(text, message string) int {
-		_, p := program(t, text)
+		p := program(t, text)
 		return p.Steps([]byte(message), jsonscan.Limits{})
 	}
 	member := `{"properties":{"a":{"anyOf":[{"type":"null"},{"type":"array","items":{"type":"integer","minimum":1,"maximum":9}}]}},"required":["b"]}`
@@ -158,7 +158,7 @@ func TestLeftToV5(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := s.Program(); err == nil || !strings.Contains(err.Error(), row.want) {
+		if err := s.Apart(); err == nil || !strings.Contains(err.Error(), row.want) {
 			t.Errorf("%s: %v", row.name, err)
 		}
 	}
@@ -178,7 +178,7 @@ func TestNoAllocations(t *testing.T) {
 		{"formats", `{"properties":{"a":{"format":"email"},"b":{"format":"date-time"},"c":{"pattern":"^([a-z]+-)*$"}}}`, `{"a":"a@b.c","b":"2026-01-01T12:00:00Z","c":"a-b-"}`},
 		{"unevaluated", `{"anyOf":[{"properties":{"a":{"type":"string"}}},{"properties":{"b":{}}}],"unevaluatedProperties":false}`, `{"a":"x","b":1}`},
 	} {
-		_, p := program(t, row.schema)
+		p := program(t, row.schema)
 		if r := p.Check([]byte(row.message), jsonscan.Limits{}); r != nil {
 			t.Errorf("%s: %+v", row.name, r)
 		}
@@ -191,7 +191,7 @@ func TestNoAllocations(t *testing.T) {
 // Messages made to cost much stay within the bound on steps. R35
 func TestSteps(t *testing.T) {
 	for _, row := range rows {
-		_, p := program(t, row.schema)
+		p := program(t, row.schema)
 		steps := p.Steps([]byte(row.message), jsonscan.Limits{})
 		t.Logf("%s: %d bytes, size %d, %d steps", row.name, len(row.message), p.Size(), steps)
 		if most := onepass.StepsPerByte * (len(row.message) + 1) * p.Size(); steps > most {
@@ -208,7 +208,7 @@ func TestRecursionIsLinear(t *testing.T) {
 		`{"anyOf":[{"items":{"$ref":"#"}},{"items":{"$ref":"#"}}],"type":"array"}`,
 		`{"oneOf":[{"items":{"$ref":"#/$defs/b"}},{"items":{"$ref":"#"}}],"$defs":{"b":{"not":{"items":{"$ref":"#"}},"if":{"items":{"$ref":"#"}},"then":{"items":{"$ref":"#/$defs/b"}}}}}`,
 	} {
-		_, p := program(t, text)
+		p := program(t, text)
 		steps := func(depth int) int {
 			return p.Steps([]byte(strings.Repeat("[", depth)+"1"+strings.Repeat("]", depth)), jsonscan.Limits{Depth: 1000})
 		}
@@ -219,7 +219,7 @@ func TestRecursionIsLinear(t *testing.T) {
 }
 
 func TestCheckConcurrently(t *testing.T) {
-	_, p := program(t, chatSchema)
+	p := program(t, chatSchema)
 	var wg sync.WaitGroup
 	for range 4 {
 		wg.Go(func() {

@@ -3,7 +3,6 @@ package onepass
 import (
 	"encoding/binary"
 	"math/bits"
-	"unicode/utf16"
 	"unicode/utf8"
 
 	"github.com/wsguard/wsguard/internal/jsonscan"
@@ -77,7 +76,7 @@ func (m *machine) str() bool {
 			t.kind, t.raw, t.escaped, t.runes, t.text = kString, data[start:i], escaped, i-start-more, nil
 			return true
 		case c == '\\':
-			n, reason := escape(data[i:])
+			n, reason := jsonscan.Escape(data[i:])
 			if reason != "" {
 				return m.stop(reason)
 			}
@@ -97,52 +96,6 @@ func (m *machine) str() bool {
 			more += n - 1
 		}
 	}
-}
-
-// escape returns the length of the escape sequence that rest begins with, or
-// why it is none. A surrogate must be the first of a pair: decoders make
-// U+FFFD of a lone one, so that two strings become one.
-func escape(rest []byte) (n int, reason string) {
-	if len(rest) < 2 {
-		return 0, jsonscan.ReasonSyntax
-	}
-	switch rest[1] {
-	case '"', '\\', '/', 'b', 'f', 'n', 'r', 't':
-		return 2, ""
-	case 'u':
-		r := hex4(rest[2:])
-		switch {
-		case r < 0:
-			return 0, jsonscan.ReasonSyntax
-		case !utf16.IsSurrogate(r):
-			return 6, ""
-		case len(rest) < 8 || rest[6] != '\\' || rest[7] != 'u' || utf16.DecodeRune(r, hex4(rest[8:])) == utf8.RuneError:
-			return 0, jsonscan.ReasonUTF8
-		}
-		return 12, ""
-	}
-	return 0, jsonscan.ReasonSyntax
-}
-
-// hex4 returns the value of the four hexadecimal digits that b begins with,
-// and -1 if it does not.
-func hex4(b []byte) rune {
-	if len(b) < 4 {
-		return -1
-	}
-	var r rune
-	for _, c := range b[:4] {
-		switch {
-		case '0' <= c && c <= '9':
-			c -= '0'
-		case 'a' <= c|0x20 && c|0x20 <= 'f':
-			c = c | 0x20 - 'a' + 10
-		default:
-			return -1
-		}
-		r = r<<4 | rune(c)
-	}
-	return r
 }
 
 // decoded returns the string of the token without escapes.

@@ -17,9 +17,9 @@ const (
 	maxChecks    = 1 << 16 // times that it may check the values of one message
 )
 
-// bounds holds, by level of a message, how often a value there or above is
-// checked at most. It is empty for a schema that does not refer to itself:
-// its own size bounds it.
+// bounds holds, by level of a message, how often v5 checks a value there or
+// above at most. It is empty for a schema that does not refer to itself, as
+// its own size bounds it, and for one that runs in one pass.
 type bounds []int
 
 // apply lowers the limits to what can be checked in bounded time.
@@ -33,18 +33,16 @@ func (b bounds) apply(l jsonscan.Limits) jsonscan.Limits {
 
 type node = *jsonschema.Schema
 
-// prepare makes a compiled schema fit to be asked by strangers. It returns its
-// bounds and the member names that it declares.
-func prepare(root node) (bounds, map[string]bool, error) {
+// guardV5 makes a compiled schema fit to be asked by strangers, where v5 is the
+// one to answer. It returns the bounds of a message.
+func guardV5(root node) (bounds, error) {
 	w := walk{names: map[string]bool{}, open: map[node]bool{}}
-	if w.visit(root); w.err != nil {
-		return nil, nil, w.err
-	}
+	w.visit(root)
 	for s := range w.open {
 		indexEnum(s)
 	}
 	if !w.recursive {
-		return nil, w.names, nil
+		return nil, nil
 	}
 	c := counter{known: map[state]int{}}
 	var b bounds
@@ -54,7 +52,7 @@ func prepare(root node) (bounds, map[string]bool, error) {
 			most = max(most, c.count(root, level, kind))
 		}
 		if c.loop {
-			return nil, nil, errors.New("the schema refers to itself for the same value, without end")
+			return nil, errors.New("the schema refers to itself for the same value, without end")
 		}
 		if most > maxPerValue {
 			break
@@ -62,9 +60,17 @@ func prepare(root node) (bounds, map[string]bool, error) {
 		b = append(b, most)
 	}
 	if len(b) < 3 {
-		return nil, nil, errors.New("the schema refers to itself in so many places for the same value that no message of two levels can be checked in bounded time; let the branches share one reference")
+		return nil, errors.New("the schema refers to itself in so many places for the same value that no message of two levels can be checked in bounded time; let the branches share one reference")
 	}
-	return b, w.names, nil
+	return b, nil
+}
+
+// namesOf returns the member names that a compiled schema declares, or an
+// error if it asks what nobody may answer.
+func namesOf(root node) (map[string]bool, error) {
+	w := walk{names: map[string]bool{}, open: map[node]bool{}}
+	w.visit(root)
+	return w.names, w.err
 }
 
 // A walk visits all that a schema may apply.

@@ -43,6 +43,9 @@ const base = "mem:///schema"
 // and references without end, as checking them is not bounded, and member
 // names in one object that differ in case alone, as [Schema.Scan] does.
 //
+// A schema that a single pass can express runs in one; any other is left to
+// v5 as a whole ([Schema.Apart]).
+//
 // The error joins all problems. It quotes the schema, never a message.
 func Compile(src []byte, docs map[string][]byte) (*Schema, error) {
 	root, err := parse(src)
@@ -80,11 +83,16 @@ func Compile(src []byte, docs map[string][]byte) (*Schema, error) {
 	if err != nil {
 		return nil, err
 	}
-	bounds, names, err := prepare(compiled)
+	names, err := namesOf(compiled)
 	if err != nil {
 		return nil, err
 	}
-	schema := &Schema{compiled: compiled, bounds: bounds, names: names}
+	schema := &Schema{compiled: compiled, names: names}
+	if schema.program, schema.apart = newProgram(compiled); schema.apart != nil {
+		if schema.bounds, err = guardV5(compiled); err != nil {
+			return nil, err
+		}
+	}
 	return schema.WithLimits(jsonscan.Limits{}), nil
 }
 

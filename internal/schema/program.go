@@ -3,23 +3,23 @@ package schema
 import (
 	"fmt"
 	"maps"
-	"math/big"
 	"slices"
+	"strings"
 
 	"github.com/santhosh-tekuri/jsonschema/v5"
 
 	"github.com/wsguard/wsguard/internal/onepass"
 )
 
-// Program returns what checks messages against the schema in a single pass, or
+// newProgram returns what checks messages against a schema in a single pass, or
 // an error that says why there is none.
-func (s *Schema) Program() (*onepass.Program, error) {
+func newProgram(root node) (*onepass.Program, error) {
 	a := adapter{}
-	root := a.node(s.compiled)
+	top := a.node(root)
 	if a.err != nil {
 		return nil, a.err
 	}
-	return onepass.Compile(root)
+	return onepass.Compile(top)
 }
 
 // An adapter describes v5's schemas to onepass.
@@ -45,7 +45,6 @@ func (a *adapter) node(s node) *onepass.Node {
 	}
 	n.Always = s.Always
 	n.Types, n.Const, n.Enum = s.Types, s.Constant, s.Enum
-	a.extensions(n, s)
 	a.strings(n, s)
 
 	n.Ref, n.Not, n.If, n.Then, n.Else = a.node(s.Ref), a.node(s.Not), a.node(s.If), a.node(s.Then), a.node(s.Else)
@@ -60,7 +59,7 @@ func (a *adapter) node(s node) *onepass.Node {
 		n.Patterns = append(n.Patterns, onepass.PatternNode{Pattern: pattern, Node: a.node(child)})
 	}
 	slices.SortFunc(n.Patterns, func(p, q onepass.PatternNode) int {
-		return cmpStrings(p.Pattern.String(), q.Pattern.String())
+		return strings.Compare(p.Pattern.String(), q.Pattern.String())
 	})
 	n.Additional, n.PropertyNames = a.either(s.AdditionalProperties), a.node(s.PropertyNames)
 	a.dependencies(n, s)
@@ -75,16 +74,6 @@ func (a *adapter) node(s node) *onepass.Node {
 	n.Minimum, n.ExclusiveMinimum = s.Minimum, s.ExclusiveMinimum
 	n.Maximum, n.ExclusiveMaximum, n.MultipleOf = s.Maximum, s.ExclusiveMaximum, s.MultipleOf
 	return n
-}
-
-func cmpStrings(a, b string) int {
-	switch {
-	case a < b:
-		return -1
-	case a > b:
-		return 1
-	}
-	return 0
 }
 
 func (a *adapter) list(schemas []node) []*onepass.Node {
@@ -103,23 +92,6 @@ func (a *adapter) either(v any) *onepass.Node {
 		return n
 	}
 	return a.node(asNode(v))
-}
-
-// extensions undoes indexEnum.
-func (a *adapter) extensions(n *onepass.Node, s node) {
-	for name, extension := range s.Extensions {
-		e, ok := extension.(enum)
-		if !ok {
-			a.err = fmt.Errorf("%s: %s is not known", s.Location, name)
-			return
-		}
-		for v := range e {
-			if number, ok := v.(interface{ String() string }); ok {
-				v, _ = new(big.Rat).SetString(number.String())
-			}
-			n.Enum = append(n.Enum, v)
-		}
-	}
 }
 
 func (a *adapter) strings(n *onepass.Node, s node) {

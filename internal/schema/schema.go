@@ -1,10 +1,13 @@
 // Package schema checks messages against JSON Schema, drafts 4 to 2020-12.
 //
 // It is a wall around github.com/santhosh-tekuri/jsonschema/v5: nothing else
-// imports that module, and none of its types are seen outside. Behind the wall
-// the validator reads no file and no network, is asked only what it answers in
-// bounded time, and cannot panic into the caller. A schema that it would
-// enforce in part, because a keyword is misspelt or ignored, does not compile.
+// imports that module, and none of its types are seen outside. v5 compiles a
+// schema and defines what it means. Messages are checked by a program of
+// package onepass made from what v5 compiled, in a single pass over their bytes.
+// A schema that has no program, [Schema.Apart] says why, is left to v5: behind
+// the wall it reads no file and no network, is asked only what it answers in
+// bounded time, and cannot panic into the caller. A schema that would be
+// enforced in part, because a keyword is misspelt or ignored, does not compile.
 //
 // It answers R35, R36 and, with additionalProperties, R40.
 package schema
@@ -16,43 +19,82 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v5"
 
 	"github.com/wsguard/wsguard/internal/jsonscan"
+	"github.com/wsguard/wsguard/internal/onepass"
 )
 
 // A Schema is compiled and ready to check messages. It never changes and may
 // be used concurrently.
 type Schema struct {
 	compiled *jsonschema.Schema
-	names    map[string]bool // of members, as the schema's properties declare them
+	names    map[string]bool  // of members, as the schema's properties declare them
+	program  *onepass.Program // nil if v5 checks messages
+	apart    error            // why
 	bounds   bounds
 	limits   jsonscan.Limits
 }
 
 // WithLimits returns the schema with other limits for messages. Fields that
-// are zero stand for jsonscan.Default. A schema that refers to itself keeps
-// Depth and Nodes at or below what [Schema.Limits] documents.
+// are zero stand for jsonscan.Default. A schema that is left to v5 and refers
+// to itself keeps Depth and Nodes at or below what [Schema.Limits] documents.
 func (s *Schema) WithLimits(l jsonscan.Limits) *Schema {
 	limited := *s
 	limited.limits = s.bounds.apply(l.OrDefault())
 	return &limited
 }
 
-// Limits returns what [Schema.Scan] holds messages to.
+// Limits returns what messages are held to.
 //
-// A schema that refers to itself is held to a depth of 32, as the validator's
-// errors cost the cube of the depth. If it does so in several places that
-// apply to the same value, say in two branches of an anyOf, then each level
-// multiplies the work, and the depth is the greatest at which a value is
-// checked at most 1,024 times: 8 levels for two branches, 4 for three. The
+// A schema that is left to v5 and refers to itself is held to a depth of 32, as
+// the validator's errors cost the cube of the depth. If it does so in several
+// places that apply to the same value, say in two branches of an anyOf, then
+// each level multiplies the work, and the depth is the greatest at which a value
+// is checked at most 1,024 times: 8 levels for two branches, 4 for three. The
 // nodes of a message are then limited to 2^16 checks in all. A lower Depth in
 // [Schema.WithLimits] leaves room for more nodes.
 func (s *Schema) Limits() jsonscan.Limits { return s.limits }
 
-// Check is [Schema.Scan] followed by [Schema.Validate].
+// Program returns the program that checks messages, or nil if v5 does.
+func (s *Schema) Program() *onepass.Program { return s.program }
+
+// Apart returns why the schema is left to v5, or nil if it runs in one pass.
+func (s *Schema) Apart() error { return s.apart }
+
+// Check returns a [*Violation] if the message is not a JSON text within the
+// limits, or does not have the form that the schema describes.
 func (s *Schema) Check(message []byte) error {
+	if s.program != nil {
+		return s.run(message)
+	}
 	if err := s.Scan(message); err != nil {
 		return err
 	}
-	return s.Validate(message)
+	return s.askV5(message)
+}
+
+// CheckCleaned checks what clean makes of a message, and returns that. The
+// message itself is a JSON text within the limits whenever clean is called, and
+// clean only rewrites strings in it, and returns its argument where there is
+// nothing to rewrite: most messages are passed over once.
+func (s *Schema) CheckCleaned(message []byte, clean func([]byte) []byte) ([]byte, error) {
+	var verdict error // of a program on the message as it came
+	if s.program != nil {
+		verdict = s.run(message)
+	}
+	// Whether all of it is JSON is not known yet, if v5 is to be asked or the
+	// pass has ended early.
+	if s.program == nil || verdict != nil {
+		if err := s.Scan(message); err != nil {
+			return nil, err
+		}
+	}
+	cleaned := clean(message)
+	switch {
+	case !bytes.Equal(cleaned, message):
+		verdict = s.Check(cleaned)
+	case s.program == nil:
+		verdict = s.askV5(message)
+	}
+	return cleaned, verdict
 }
 
 // Scan returns a [*Violation] if the message is not a JSON text within the
@@ -64,10 +106,16 @@ func (s *Schema) Scan(message []byte) error {
 	return nil
 }
 
-// Validate returns a [*Violation] if the message does not have the form that
-// the schema describes. The message must have passed [Schema.Scan]; one that
-// has not can take any time and memory, but is never accepted by a panic.
-func (s *Schema) Validate(message []byte) (err error) {
+func (s *Schema) run(message []byte) error {
+	if r := s.program.Check(message, s.limits); r != nil {
+		return &Violation{Reason: r.Reason, Keyword: r.Keyword, Path: r.Path}
+	}
+	return nil
+}
+
+// askV5 asks v5 about a message that has passed [Schema.Scan]. One that has not
+// could take any time and memory, but is never accepted by a panic.
+func (s *Schema) askV5(message []byte) (err error) {
 	defer func() {
 		if recover() != nil {
 			err = internal()

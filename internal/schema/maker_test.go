@@ -1,12 +1,8 @@
-package onepass_test
+package schema_test
 
 import (
 	"fmt"
 	"strings"
-	"testing"
-
-	"github.com/wsguard/wsguard/internal/onepass"
-	"github.com/wsguard/wsguard/internal/schema"
 )
 
 // A maker makes schemas and messages of the bytes of a fuzzer. They share
@@ -205,53 +201,4 @@ func (m *maker) root() string {
 		return `{"$schema":"http://json-schema.org/draft-07/schema#","definitions":{"a":` + m.schema(2) + `},` + s[1:]
 	}
 	return `{"$defs":{"a":` + m.schema(2) + `},` + s[1:]
-}
-
-// The verdict is that of v5, and the steps stay within their bound. R35, R36
-func FuzzAgree(f *testing.F) {
-	f.Add([]byte("0"), []byte("1"))
-	f.Add([]byte{1, 3, 28, 1, 4, 2, 1, 0, 1, 9, 9, 6, 33, 3, 28, 50, 1, 2, 3}, []byte{6, 2, 0, 0, 1, 2})
-	for i := range 64 {
-		seed := []byte(strings.Repeat(string(rune(i))+"b\x03c\x07\x05e\x11g", 20))
-		f.Add(seed[i%5:], seed[i%7:])
-	}
-	f.Fuzz(func(t *testing.T, src, message []byte) {
-		m := maker{bytes: src}
-		text := m.root()
-		compiled, err := schema.Compile([]byte(text), nil)
-		if err != nil {
-			return
-		}
-		program, err := compiled.Program()
-		if err != nil {
-			return
-		}
-		m.bytes = message
-		for range 8 {
-			agree(t, compiled, program, text, m.value(4))
-		}
-		agree(t, compiled, program, text, string(message))
-	})
-}
-
-func agree(t *testing.T, compiled *schema.Schema, program *onepass.Program, text, message string) {
-	t.Helper()
-	want := compiled.Check([]byte(message))
-	if v, ok := want.(*schema.Violation); ok && v.Reason == schema.ReasonInternal {
-		return
-	}
-	got := program.Check([]byte(message), compiled.Limits())
-	if steps, most := program.Steps([]byte(message), compiled.Limits()), onepass.StepsPerByte*(len(message)+1)*program.Size(); steps > most {
-		t.Fatalf("%d steps, more than %d\n%s\n%s", steps, most, text, message)
-	}
-	if (want == nil) != (got == nil) {
-		t.Fatalf("%+v, want %v\n%s\n%s", got, want, text, message)
-	}
-	if got == nil {
-		return
-	}
-	scanned, _ := compiled.Scan([]byte(message)).(*schema.Violation)
-	if got.Reason != onepass.ReasonSchema && (scanned == nil || got.Reason != scanned.Reason) {
-		t.Fatalf("%+v, but the scan says %v\n%s\n%s", got, scanned, text, message)
-	}
 }
