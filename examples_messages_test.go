@@ -313,3 +313,19 @@ func ExampleSchema_Check() {
 	// duplicate_member
 	// number
 }
+
+func ExampleSchema_Explain() {
+	fmt.Print(wsguard.MustCompileSchema(`{"type": "object", "properties": {
+		"room": {"type": "string", "pattern": "^[a-z]{1,32}$"},
+		"text": {"type": "string"},
+		"slug": {"type": "string", "maxLength": 80, "pattern": "[a-z]+-[0-9]+"}
+	}}`).Explain())
+	fmt.Print(wsguard.MustCompileSchema(`{"type": "number", "multipleOf": 1234567890123456789}`).Explain())
+	// Output:
+	// runs in one pass, in at most 156 steps for each byte of a message
+	// slower: #/properties/slug: package regexp matches a pattern; classes of ASCII with a bound between ^ and $ would be a table
+	// warning: #/properties/slug: the pattern is not anchored and may match anywhere: begin it with ^ and end it with $
+	// warning: #/properties/text: a string is unbounded: write maxLength
+	// warning: #: an object is open to any member: write additionalProperties false
+	// runs on jsonschema/v5 behind a scan: multipleOf has more than 18 digits
+}

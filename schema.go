@@ -3,6 +3,7 @@ package wsguard
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/wsguard/wsguard/internal/jsonscan"
 	"github.com/wsguard/wsguard/internal/schema"
@@ -50,6 +51,28 @@ func (s *Schema) Check(message []byte) error {
 		return schemaError(err)
 	}
 	return nil
+}
+
+// Explain says, for a reader, how messages are checked and what could be
+// better: whether the schema runs in one pass over the bytes or is left to
+// jsonschema/v5, and why; what a single pass asks others about; and what makes
+// the schema weak or costly. Show it in a test or once at start. Nothing of it
+// is for programs.
+func (s *Schema) Explain() string {
+	x := s.compiled.Explain()
+	var b strings.Builder
+	if x.Apart == nil {
+		fmt.Fprintf(&b, "runs in one pass, in at most %d steps for each byte of a message\n", x.Steps)
+	} else {
+		fmt.Fprintf(&b, "runs on jsonschema/v5 behind a scan: %v\n", x.Apart)
+	}
+	for _, line := range x.Slow {
+		b.WriteString("slower: " + line + "\n")
+	}
+	for _, line := range x.Warnings {
+		b.WriteString("warning: " + line + "\n")
+	}
+	return b.String()
 }
 
 // A SchemaError says what a message violates: a keyword of the schema, or a

@@ -45,6 +45,9 @@ func newPattern(expr *regexp.Regexp) *pattern {
 	return p
 }
 
+// IsTable reports whether an expression is matched by a table of bytes.
+func IsTable(expr *regexp.Regexp) bool { return newPattern(expr).parts != nil }
+
 // appendParts appends the parts of an expression, if it has that form.
 func appendParts(parts []part, re *syntax.Regexp) ([]part, bool) {
 	p := part{min: 1, max: 1}
