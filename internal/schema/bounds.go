@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/santhosh-tekuri/jsonschema/v5"
 
@@ -73,6 +74,10 @@ func namesOf(root node) (map[string]bool, error) {
 	return w.names, w.err
 }
 
+// metaschemas begins the locations of the schemas that v5 brings with it. They
+// have been reviewed by nobody.
+const metaschemas = "https://json-schema.org/"
+
 // A walk visits all that a schema may apply.
 type walk struct {
 	names     map[string]bool
@@ -90,8 +95,8 @@ func (w *walk) visit(s node) {
 		return
 	}
 	switch {
-	case s.DynamicRef != nil || s.RecursiveRef != nil:
-		w.err = fmt.Errorf("%s: $dynamicRef and $recursiveRef are not supported, as what they lead to is known only when a message comes", s.Location)
+	case s.RecursiveRef != nil, s.DynamicRef != nil && strings.HasPrefix(s.Location, metaschemas):
+		w.err = fmt.Errorf("%s: $recursiveRef, and the $dynamicRef of metaschemas, are not supported, as what they lead to is known only when a message comes", s.Location)
 	case s.Format == "regex":
 		w.err = fmt.Errorf("%s: the format regex is not supported, as compiling expressions of strangers takes unbounded memory", s.Location)
 	}
@@ -115,7 +120,7 @@ func here(s node) []node {
 	for _, d := range s.Dependencies {
 		all = append(all, asNode(d))
 	}
-	return append(all, s.Ref, s.Not, s.If, s.Then, s.Else)
+	return append(all, s.Ref, s.DynamicRef, s.Not, s.If, s.Then, s.Else)
 }
 
 // below lists what s applies to the items or members of a value of a kind: to

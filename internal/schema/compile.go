@@ -39,7 +39,7 @@ const base = "mem:///schema"
 // Compile refuses what would not be enforced: keywords and formats that are
 // unknown to the draft (unless they begin with x-), keywords that the draft
 // ignores beside $ref, numbers beyond the limits of jsonscan, metaschemas of
-// one's own, $dynamicRef and $recursiveRef. It also refuses the format regex
+// one's own, $recursiveRef, and $dynamicRef if its anchor is declared twice. It also refuses the format regex
 // and references without end, as checking them is not bounded, and member
 // names in one object that differ in case alone, as [Schema.Scan] does.
 //
@@ -52,7 +52,7 @@ func Compile(src []byte, docs map[string][]byte) (*Schema, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := sources{draft: draftOf(root, 2020), texts: map[string][]byte{}}
+	s := sources{review: review{draft: draftOf(root, 2020), anchors: map[string]int{}, dynamic: map[string]string{}}, texts: map[string][]byte{}}
 	s.add(base, src, root)
 	at, err := url.Parse(base)
 	if err != nil {
@@ -76,6 +76,7 @@ func Compile(src []byte, docs map[string][]byte) (*Schema, error) {
 		}
 		s.add(uri.String(), docs[name], doc)
 	}
+	s.settle()
 	if err := errors.Join(s.problems...); err != nil {
 		return nil, err
 	}
@@ -108,13 +109,13 @@ func parse(src []byte) (v any, err error) {
 
 // sources are the texts that a schema is compiled from, by URI.
 type sources struct {
-	draft    int // of those that declare none
-	texts    map[string][]byte
-	problems []error
+	review // of all; its draft is that of those that declare none
+	texts  map[string][]byte
 }
 
 func (s *sources) add(uri string, text []byte, doc any) {
-	r := review{draft: draftOf(doc, s.draft)}
+	r := s.review
+	r.draft = draftOf(doc, s.draft)
 	place := strings.TrimPrefix(uri, base) + "#"
 	if r.draft == 0 {
 		r.note(place+"/$schema", "not one of the drafts 4, 6, 7, 2019-09 and 2020-12")
@@ -125,7 +126,17 @@ func (s *sources) add(uri string, text []byte, doc any) {
 		r.note(uri, "more than one schema of this name")
 	}
 	s.texts[uri] = text
-	s.problems = append(s.problems, r.problems...)
+	s.problems = r.problems
+}
+
+// settle refuses each $dynamicRef that may lead to several places: which of
+// them, only a message tells. One whose anchor stands once leads there.
+func (s *sources) settle() {
+	for _, at := range slices.Sorted(maps.Keys(s.dynamic)) {
+		if s.anchors[s.dynamic[at]] > 1 {
+			s.note(at, "its $dynamicAnchor stands in more than one place, so that where it leads is known only when a message comes")
+		}
+	}
 }
 
 // compile lets v5 compile the sources, and turns its panics into errors.

@@ -25,8 +25,8 @@ const (
 
 // keywords are those that v5 understands, or may ignore as they assert
 // nothing, each with the first draft and the last one to know it.
-// $dynamicRef, $recursiveRef and $vocabulary are left out on purpose: what
-// they mean is not known before a message comes.
+// $recursiveRef and $vocabulary are left out on purpose: what they mean is not
+// known before a message comes. $dynamicRef may stand where it is known.
 var keywords = tabulate([]row{
 	{4, 2020, values, "$schema $ref " + annotations},
 	{4, 2020, values, "type enum format pattern required uniqueItems"},
@@ -45,6 +45,7 @@ var keywords = tabulate([]row{
 	{2019, 2020, schemas, "unevaluatedItems unevaluatedProperties"},
 	{2019, 2020, named, "dependentSchemas"},
 	{2020, 2020, schemas, "prefixItems"},
+	{2020, 2020, values, "$dynamicRef $dynamicAnchor"},
 })
 
 const annotations = "title description default examples $comment readOnly writeOnly deprecated"
@@ -103,6 +104,8 @@ func draftOf(schema any, otherwise int) int {
 type review struct {
 	draft    int
 	problems []error
+	anchors  map[string]int    // how often each $dynamicAnchor stands
+	dynamic  map[string]string // the fragment of each $dynamicRef, by place
 }
 
 func (r *review) note(at, format string, a ...any) {
@@ -150,8 +153,17 @@ func (r *review) keyword(at, name string, holds holds, value any) {
 		if name == "format" && jsonschema.Formats[value] == nil {
 			r.note(at, "no format that is checked; if it is for readers only, name the keyword x-format")
 		}
-		if _, fragment, _ := strings.Cut(value, "#"); name == "$ref" && !pointsToSchema(fragment) {
-			r.note(at, "does not lead to a place where a schema stands")
+		_, fragment, _ := strings.Cut(value, "#")
+		switch name {
+		case "$dynamicAnchor":
+			r.anchors[value]++
+		case "$dynamicRef":
+			r.dynamic[at] = fragment
+			fallthrough
+		case "$ref":
+			if !pointsToSchema(fragment) {
+				r.note(at, "does not lead to a place where a schema stands")
+			}
 		}
 	case []any:
 		if name == "enum" && len(value) == 0 {

@@ -40,7 +40,7 @@ func (a *adapter) node(s node) *onepass.Node {
 	}
 	n := onepass.NewNode()
 	a.nodes[s] = n
-	if s.DynamicRef != nil || s.RecursiveRef != nil || s.RegexProperties {
+	if s.RecursiveRef != nil || s.RegexProperties {
 		a.err = fmt.Errorf("%s: what it leads to is known only when a message comes", s.Location)
 	}
 	n.Always = s.Always
@@ -49,6 +49,9 @@ func (a *adapter) node(s node) *onepass.Node {
 
 	n.Ref, n.Not, n.If, n.Then, n.Else = a.node(s.Ref), a.node(s.Not), a.node(s.If), a.node(s.Then), a.node(s.Else)
 	n.AllOf, n.AnyOf, n.OneOf = a.list(s.AllOf), a.list(s.AnyOf), a.list(s.OneOf)
+	if s.DynamicRef != nil {
+		n.AllOf = append(n.AllOf, a.node(s.DynamicRef)) // Compile has seen to it that there is one
+	}
 
 	n.MinProperties, n.MaxProperties, n.Required = s.MinProperties, s.MaxProperties, s.Required
 	n.Properties = map[string]*onepass.Node{}

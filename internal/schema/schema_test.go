@@ -223,27 +223,3 @@ func FuzzCheck(f *testing.F) {
 		}
 	})
 }
-
-func BenchmarkCheck(b *testing.B) {
-	branches := `{"anyOf":[{"items":{"$ref":"#"}},{"items":{"$ref":"#"}}],"type":"array"}`
-	for _, row := range []struct{ name, schema, message string }{
-		{"chat message", chatSchema, chat},
-		{"refused chat message", chatSchema, `{"type":"chat","text":1}`},
-		{"wide errors", `{"items":{"type":"string"}}`, "[1" + strings.Repeat(",1", 1023) + "]"},
-		{"deepest recursion", `{"properties":{"a":{"$ref":"#"}},"type":"object"}`, strings.Repeat(`{"a":`, 32) + "1" + strings.Repeat("}", 32)},
-		{"deepest branches", branches, strings.Repeat("[", 8) + "1" + strings.Repeat("]", 8)},
-		{"too deep for branches", branches, strings.Repeat("[", 18) + "1" + strings.Repeat("]", 18)},
-		{"numbers of an enum", `{"items":{"enum":[1,2,3,4,5,6,7,8,9,10,11,12]}}`, "[13" + strings.Repeat(",13", 1023) + "]"},
-		{"1e1000001", `{"minimum":1}`, "1e1000001"},
-	} {
-		b.Run(row.name, func(b *testing.B) {
-			s := compile(b, row.schema)
-			message := []byte(row.message)
-			b.SetBytes(int64(len(message)))
-			b.ReportAllocs()
-			for b.Loop() {
-				_ = s.Check(message)
-			}
-		})
-	}
-}
