@@ -46,13 +46,15 @@ func (m *machine) scalar(c byte, e *entry) bool {
 		return false
 	}
 	var f *frame
+	wanted := m.hashing
 	if depth := len(m.frames); depth > 0 {
 		f = &m.frames[depth-1]
+		wanted = f.children
 	}
 	if e.group != nil && !m.judge(e, f) {
 		return false
 	}
-	if m.wanted() {
+	if wanted {
 		m.hash = m.tokenHash()
 		if f != nil {
 			return m.hashed(f, span{start, m.pos})

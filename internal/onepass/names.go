@@ -83,12 +83,15 @@ func quickHash(name []byte) uint64 {
 func foldHash(name, buf []byte) uint64 {
 	buf = buf[:0]
 	for len(name) > 0 {
-		c, size := rune(name[0]), 1
-		if c >= utf8.RuneSelf {
-			c, size = utf8.DecodeRune(name)
+		if c := name[0]; c < utf8.RuneSelf {
+			if 'a' <= c && c <= 'z' {
+				c -= 'a' - 'A'
+			}
+			buf, name = append(buf, c), name[1:]
+			continue
 		}
-		name = name[size:]
-		buf = utf8.AppendRune(buf, jsonscan.Fold(c))
+		r, size := utf8.DecodeRune(name)
+		buf, name = utf8.AppendRune(buf, jsonscan.Fold(r)), name[size:]
 	}
 	return maphash.Bytes(seed, buf)
 }
