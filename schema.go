@@ -11,6 +11,41 @@ import (
 
 // A Schema is a compiled JSON Schema. It is immutable, and safe for concurrent
 // use. Make one with [CompileSchema].
+//
+// A message is checked in one pass over its bytes, which takes no memory if it
+// passes and ends at the first violation. The meaning of a schema is that of
+// jsonschema/v5. But before it comes the hardening, which refuses what JSON
+// Schema does not speak of. Of a message that is JSON, the keyword of
+// the [SchemaError] is one of these:
+//
+//	duplicate_member  a name twice in one object, also in another case or with
+//	                  escapes: decoders keep the first, the last, or merge them,
+//	                  and Go's takes NAME for name
+//	utf8              bytes that are not UTF-8, and lone surrogates as \ud800:
+//	                  decoders make one character of all of them
+//	trailing_data     a second text: some decoders read it, some do not
+//	depth             more than 32 arrays and objects in each other: decoders
+//	                  and validators recurse
+//	number            more than 64 bytes, or an exponent beyond 308: exact
+//	                  arithmetic on it takes megabytes, or panics
+//	string_length     more than 16 KiB as it is written, names too: expressions
+//	                  and decoders read it again and again
+//	items             more than 1,024 in an array: uniqueItems compares them
+//	members           more than 256 in an object: more than a type has fields
+//	nodes             more than 4,096 values in all: each costs the application
+//	                  memory
+//
+// and syntax where it is not JSON (RFC 8259), which includes a byte order mark
+// and NaN. With two violations in one message, the one that is met first is
+// named, and a member that is absent is met at the end of its object.
+//
+// What one pass cannot express ([Schema.Explain] tells) is left to jsonschema/v5
+// behind the same hardening and a recover. If such a schema refers to itself in
+// several branches over one value, messages are also held to the depth at which
+// v5 checks a value 1,024 times, and to 65,536 checks in all: 8 levels and 64
+// values for two branches. The dearest messages found within all that took v5
+// 130 ms and 78 MB (two recursive branches, 114 bytes), 37 ms and 15 MB (4,000
+// wrong items of four branches, 8 KB), and 9 ms without branches.
 type Schema struct{ compiled *schema.Schema }
 
 // SchemaOptions are what a schema needs besides its text.
@@ -21,10 +56,16 @@ type SchemaOptions struct {
 }
 
 // CompileSchema compiles a JSON Schema (drafts 4 to 2020-12; the last without
-// $schema). Formats are asserted. What would not be enforced is an error:
-// keywords and formats that the draft does not know, unless they begin with x-,
-// what stands ignored beside $ref, $dynamicRef. The error names every problem.
-// (R35)
+// $schema). Formats are asserted. The error names every problem. (R35)
+//
+// What would not be enforced is an error, although jsonschema/v5 accepts it:
+// keywords and formats that the draft does not know, unless they begin with x-;
+// what stands ignored beside $ref, or without the keyword that it belongs to,
+// as then without if; an empty enum, which v5 takes for none; metaschemas of
+// one's own, and $ref to what is no schema. So is what cannot be checked in
+// bounded time: the format regex, as expressions of strangers take any memory
+// to compile; $recursiveRef, and $dynamicRef where its anchor stands twice, as
+// what they lead to is known only when a message comes; references without end.
 func CompileSchema(src []byte, options SchemaOptions) (*Schema, error) {
 	s, err := schema.Compile(src, options.Documents)
 	if err != nil {

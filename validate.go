@@ -118,9 +118,8 @@ func MaxMessageSize(n int64) func(http.Handler) http.Handler {
 //
 // The hardening refuses what costs or confuses decoders although it may be
 // JSON: a member name twice in one object, also in another case; more than one
-// text; lone surrogates; nesting deeper than 32 (8 where the schema recurses
-// through a choice); numbers longer than 64 bytes or with a huge exponent; and
-// arrays, objects and strings without measure.
+// text; lone surrogates; deep nesting, long numbers, and arrays, objects and
+// strings without measure. [Schema] lists it all, each with its reason.
 //
 // Write a schema that allows only what is known: additionalProperties false,
 // a maxLength for each string, a maxItems for each array.
