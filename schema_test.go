@@ -45,3 +45,19 @@ func TestExamplesRunInOnePass(t *testing.T) {
 		}
 	}
 }
+
+// Check takes no memory for a message that passes. R35
+func TestSchemaCheckTakesNoMemory(t *testing.T) {
+	s, message := wsguard.MustCompileSchema(chatterSchema), []byte(chatter)
+	least := 1.0
+	for range 30 { // under -race, pools lose what is given back
+		least = min(least, testing.AllocsPerRun(1, func() {
+			if err := s.Check(message); err != nil {
+				t.Error(err)
+			}
+		}))
+	}
+	if least != 0 {
+		t.Errorf("%v allocations", least)
+	}
+}
