@@ -17,9 +17,8 @@ func (p *planner) array() {
 			p.unique = append(p.unique, p.place(n, "uniqueItems"))
 		}
 		if n.Contains != nil {
-			o := op{place: p.place(n, "minContains"), code: opMinContains, n: int64(n.MinContains), bit: p.containers}
+			p.question(n, "minContains", op{code: opMinContains, n: int64(n.MinContains), bit: p.containers})
 			p.containers++
-			p.ops = append(p.ops, o)
 		}
 	}
 	if longest > maxPrefix {
@@ -85,11 +84,11 @@ func (p *planner) object() {
 	for _, n := range p.nodes {
 		p.common(n, "minProperties", n.MinProperties, "maxProperties", n.MaxProperties)
 		if len(n.Required) > 0 {
-			p.ops = append(p.ops, op{place: p.place(n, "required"), code: opRequired, need: p.set(n.Required)})
+			p.question(n, "required", op{code: opRequired, need: p.set(n.Required)})
 		}
 		for _, d := range n.Dependencies {
 			if len(d.Required) > 0 {
-				p.ops = append(p.ops, op{place: p.place(n, d.Keyword), code: opDependency, bit: p.bit(d.Name), need: p.set(d.Required)})
+				p.question(n, d.Keyword, op{code: opDependency, bit: p.bit(d.Name), need: p.set(d.Required)})
 			}
 		}
 		if n.PropertyNames != nil {
@@ -147,9 +146,6 @@ func (p *planner) member(name string, own bool, mask int) []ask {
 	})...)
 }
 
-// maxMatching is how many schemas with contains may evaluate items of one array.
-const maxMatching = 4
-
 // bit returns the bit of a name.
 func (p *planner) bit(name string) int {
 	bit, ok := p.bits[name]
@@ -177,7 +173,7 @@ func words(n int) int { return (n + 63) / 64 }
 // common adds what arrays and objects have in common.
 func (p *planner) common(n *node, least string, low int, greatest string, high int) {
 	if low > 0 {
-		p.ops = append(p.ops, op{place: p.place(n, least), code: opMinCount, n: int64(low)})
+		p.question(n, least, op{code: opMinCount, n: int64(low)})
 	}
 	if high >= 0 {
 		if len(p.excess) == 0 {
@@ -188,7 +184,7 @@ func (p *planner) common(n *node, least string, low int, greatest string, high i
 	}
 	for _, v := range n.values {
 		p.hashes = true
-		p.ops = append(p.ops, op{place: p.place(n, v.keyword), code: opComposites, values: v})
+		p.question(n, v.keyword, op{code: opComposites, values: v})
 	}
 }
 
@@ -208,127 +204,4 @@ func (p *planner) layout() {
 	}
 	p.pending = take(words(p.pendings))
 	p.counters = take(p.containers)
-}
-
-// evaluation notes that a slot has unevaluatedProperties or unevaluatedItems.
-func (p *planner) evaluation(n *node) {
-	ch := &n.children
-	child, keyword := ch.unevaluatedProps, "unevaluatedProperties"
-	if p.kind == kArray {
-		child, keyword = ch.unevalItems, "unevaluatedItems"
-	}
-	if child == nil || p.kind < kArray {
-		return
-	}
-	e := &evaluation{slot: p.slots[n], ask: ask{node: child, to: p.place(n, keyword)}}
-	p.evaluations = append(p.evaluations, e)
-	p.joins = append(p.joins, join{place: p.place(n, keyword), code: joinEvaluated, evaluate: e})
-}
-
-// unevaluated lists what unevaluatedProperties or unevaluatedItems asks of a
-// child that some schemas evaluate.
-func (p *planner) unevaluated(evaluates func(*node) bool) []ask {
-	if len(p.evaluations) > maxEvaluations {
-		p.fail(errors.New("more than 8 schemas for one value ask what others have evaluated"))
-		return nil
-	}
-	var asks []ask
-	for _, e := range p.evaluations {
-		below := p.below(e.slot)
-		var slots, matching []int
-		for slot, n := range p.nodes {
-			if slot != e.slot && !below[slot] {
-				continue
-			}
-			own := evaluates(n)
-			if slot == e.slot {
-				own = evaluates(n.withoutUnevaluated())
-			}
-			switch {
-			case own:
-				slots = append(slots, slot)
-			case n.Contains != nil && n.ContainsEvaluates && p.kind == kArray:
-				matching = append(matching, slot)
-			}
-		}
-		must := map[int]bool{}
-		p.must(e.slot, must)
-		isSure := func(slot int) bool { return must[slot] }
-		a := e.ask
-		switch {
-		case slices.ContainsFunc(slots, isSure):
-			continue
-		case len(matching) > maxMatching:
-			p.fail(errors.New("unevaluatedItems depends on more than 4 schemas with contains"))
-		case len(matching) > 0:
-			a.code = linkPending
-			for _, slot := range matching {
-				a.contains = append(a.contains, p.nodes[slot].children.contains)
-			}
-			for matched := range 1 << len(matching) {
-				all := slices.Clone(slots)
-				for i, slot := range matching {
-					if matched>>i&1 == 1 {
-						all = append(all, slot)
-					}
-				}
-				choice := -1
-				if !slices.ContainsFunc(all, isSure) {
-					choice = p.evaluators(e, all)
-				}
-				a.choices = append(a.choices, choice)
-			}
-		case len(slots) > 0:
-			a.code, a.n = linkPending, p.evaluators(e, slots)
-		}
-		asks = append(asks, a)
-	}
-	return asks
-}
-
-func (n *node) withoutUnevaluated() *node {
-	plain, from := *n, *n.Node
-	from.UnevaluatedItems, from.UnevaluatedProperties = nil, nil
-	plain.Node = &from
-	return &plain
-}
-
-// below returns the slots that a slot applies to its value, directly or not.
-func (p *planner) below(slot int) map[int]bool {
-	below := map[int]bool{}
-	var visit func(int)
-	visit = func(slot int) {
-		for _, a := range p.applies[slot] {
-			if a.slot >= 0 && !below[a.slot] {
-				below[a.slot] = true
-				visit(a.slot)
-			}
-		}
-	}
-	visit(slot)
-	return below
-}
-
-// must collects a slot and those that allow the value whenever it does.
-func (p *planner) must(slot int, found map[int]bool) {
-	if found[slot] {
-		return
-	}
-	found[slot] = true
-	for _, n := range p.musts(p.nodes[slot]) {
-		p.must(p.slots[n], found)
-	}
-}
-
-// evaluators returns the bit of a set of slots.
-func (p *planner) evaluators(e *evaluation, slots []int) int {
-	for _, s := range e.sets {
-		if slices.Equal(s.slots, slots) {
-			return s.bit
-		}
-	}
-	bit := p.pendings
-	p.pendings++
-	e.sets = append(e.sets, evaluators{bit, slots})
-	return bit
 }

@@ -40,6 +40,7 @@ func (m *machine) joined(p *plan, j *join, base int) bool {
 	return m.evaluated(p, j.evaluate, base)
 }
 
+// came reports whether a member that has a bit has come.
 func (m *machine) came(p *plan, base, bit int) bool {
 	return m.bits[base+p.seen+bit/64]>>(bit%64)&1 == 1
 }

@@ -196,7 +196,7 @@ func (m *machine) stands(o *op, f *frame) bool {
 	case opRequired:
 		return m.includes(f, o.need)
 	case opDependency:
-		return !m.has(f, o.bit) || m.includes(f, o.need)
+		return !m.came(f.plan, f.base, o.bit) || m.includes(f, o.need)
 	case opMinContains:
 		return m.bits[f.base+f.plan.counters+o.bit] >= uint64(o.n)
 	case opComposites:
@@ -214,10 +214,6 @@ func (m *machine) includes(f *frame, need []uint64) bool {
 		}
 	}
 	return true
-}
-
-func (m *machine) has(f *frame, bit int) bool {
-	return m.bits[f.base+f.plan.seen+bit/64]>>(bit%64)&1 == 1
 }
 
 // report carries the verdicts of a child, judged by a plan or allowed by all

@@ -258,7 +258,7 @@ func (m *machine) member() *entry {
 	}
 	if p.keys.group != nil || p.keys.fails != nil {
 		f.at = e
-		if !m.failed(p.keys.fails, f) || !m.judge(&p.keys, f) {
+		if !m.failAll(p.keys.fails, f) || !m.judge(&p.keys, f) {
 			return nil
 		}
 	}
@@ -320,7 +320,7 @@ func (m *machine) child(f *frame, e *entry) *entry {
 	if f.dead {
 		return &everyone
 	}
-	if e.fails != nil && !m.failed(e.fails, f) {
+	if e.fails != nil && !m.failAll(e.fails, f) {
 		return nil
 	}
 	for _, bit := range e.pends {
@@ -340,8 +340,8 @@ func (m *machine) exceeds(f *frame) bool {
 	return !m.changed || m.settle(f, len(m.frames)-1)
 }
 
-// failed notes that schemas allow no child where one is.
-func (m *machine) failed(places []place, f *frame) bool {
+// failAll notes that schemas allow no child where one is.
+func (m *machine) failAll(places []place, f *frame) bool {
 	for i := range places {
 		if !m.fail(&places[i], f.base, len(m.frames)) {
 			return false

@@ -6,16 +6,12 @@ import (
 )
 
 // numeric adds what a slot asks of a number.
-func (p *planner) numeric(n *node, at func(keyword string) op) {
+func (p *planner) numeric(n *node) {
 	if n.integers() {
-		o := at("type")
-		o.code = opInteger
-		p.ops = append(p.ops, o)
+		p.question(n, "type", op{code: opInteger})
 	}
 	for _, v := range n.values {
-		o := at(v.keyword)
-		o.code, o.values = opNumbers, v
-		p.ops = append(p.ops, o)
+		p.question(n, v.keyword, op{code: opNumbers, values: v})
 	}
 	for _, bound := range []struct {
 		keyword string
@@ -36,17 +32,14 @@ func (p *planner) numeric(n *node, at func(keyword string) op) {
 			p.fail(errors.New(bound.keyword + " has no decimal form"))
 			return
 		}
-		o := at(bound.keyword)
-		o.code, o.number = bound.code, &d
+		o := op{code: bound.code, number: &d}
 		if bound.value.IsInt() && bound.value.Num().IsInt64() {
 			o.isInt, o.n = true, bound.value.Num().Int64()
 		}
-		if o.code == opMultipleOf {
-			if d.long != nil || d.sign() <= 0 {
-				p.fail(errors.New("multipleOf has more than 18 digits"))
-				return
-			}
+		if o.code == opMultipleOf && (d.long != nil || d.sign() <= 0) {
+			p.fail(errors.New("multipleOf has more than 18 digits"))
+			return
 		}
-		p.ops = append(p.ops, o)
+		p.question(n, bound.keyword, o)
 	}
 }

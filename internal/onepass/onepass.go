@@ -16,6 +16,12 @@
 // branch stands between a schema and the root, its failure is fatal and ends
 // the pass; the compiler knows where.
 //
+// Read node.go (what a schema is), plan.go (what becomes of it) and machine.go
+// (who runs that), then how the one is made of the other: compile.go, reduce.go,
+// planner.go, containers.go, evaluation.go; and what the machine does: scan.go
+// reads tokens, judge.go asks about values, join.go puts branches together,
+// marks.go finds what came before.
+//
 // Chosen: groups by kind of value, so that what type, const and enum tell apart
 // needs no bits; verdicts of children as links, so that contains and
 // unevaluatedProperties are read like any other; exact comparison behind each

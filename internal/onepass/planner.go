@@ -64,9 +64,13 @@ func (c *compiler) plan(g *group, k kind) *plan {
 // build adds what the slots ask, once all of them are known.
 func (p *planner) build() {
 	switch p.kind {
-	case kNumber, kString:
-		for slot, n := range p.nodes {
-			p.scalar(slot, n)
+	case kNumber:
+		for _, n := range p.nodes {
+			p.numeric(n)
+		}
+	case kString:
+		for _, n := range p.nodes {
+			p.text(n)
 		}
 	case kArray:
 		p.array()
@@ -212,36 +216,27 @@ func (p *planner) slot(n *node) int {
 	return slot
 }
 
-// scalar adds what a slot asks of a number or string.
-func (p *planner) scalar(slot int, n *node) {
-	at := func(keyword string) op { return op{place: p.place(n, keyword)} }
-	if p.kind == kString {
-		for _, v := range n.values {
-			o := at(v.keyword)
-			o.code, o.values = opStrings, v
-			p.ops = append(p.ops, o)
-		}
-		if n.MinLength > 0 {
-			o := at("minLength")
-			o.code, o.n = opMinLength, int64(n.MinLength)
-			p.ops = append(p.ops, o)
-		}
-		if n.MaxLength >= 0 {
-			o := at("maxLength")
-			o.code, o.n = opMaxLength, int64(n.MaxLength)
-			p.ops = append(p.ops, o)
-		}
-		if n.pattern != nil {
-			o := at("pattern")
-			o.code, o.pattern = opPattern, n.pattern
-			p.ops = append(p.ops, o)
-		}
-		for _, t := range n.Strings {
-			o := at(t.Keyword)
-			o.code, o.test = opTest, t
-			p.ops = append(p.ops, o)
-		}
-		return
+// question adds what a slot asks under a keyword.
+func (p *planner) question(n *node, keyword string, o op) {
+	o.place = p.place(n, keyword)
+	p.ops = append(p.ops, o)
+}
+
+// text adds what a slot asks of a string.
+func (p *planner) text(n *node) {
+	for _, v := range n.values {
+		p.question(n, v.keyword, op{code: opStrings, values: v})
 	}
-	p.numeric(n, at)
+	if n.MinLength > 0 {
+		p.question(n, "minLength", op{code: opMinLength, n: int64(n.MinLength)})
+	}
+	if n.MaxLength >= 0 {
+		p.question(n, "maxLength", op{code: opMaxLength, n: int64(n.MaxLength)})
+	}
+	if n.pattern != nil {
+		p.question(n, "pattern", op{code: opPattern, pattern: n.pattern})
+	}
+	for _, t := range n.Strings {
+		p.question(n, t.Keyword, op{code: opTest, test: t})
+	}
 }
