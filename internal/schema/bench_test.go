@@ -128,7 +128,7 @@ func BenchmarkHostile(b *testing.B) {
 }
 
 // The worst that is found to fit through the scan to v5, where a schema has no
-// program: the documentation of ValidateMessages has the figures.
+// program: the documentation of Schema in the root package has the figures.
 func BenchmarkWorstOnV5(b *testing.B) {
 	for _, row := range []struct{ name, schema, message string }{
 		{"chat message", chatSchema, chat},
@@ -138,8 +138,10 @@ func BenchmarkWorstOnV5(b *testing.B) {
 		{"colliding items", `{"uniqueItems":true}`, oneHash(200, false)},
 		{"long numbers", `{"items":{"multipleOf":0.03}}`, array(strings.Repeat("9", 64), 1024)},
 		{"deepest recursion", `{"properties":{"a":{"$ref":"#"}},"type":"object"}`, strings.Repeat(`{"a":`, 32) + "1" + strings.Repeat("}", 32)},
-		{"deepest branches", branches(2), strings.Repeat("[", 8) + "1" + strings.Repeat("]", 8)},
-		{"widest branches", branches(2), strings.Repeat("[", 7) + array("1", 50) + strings.Repeat("]", 7)},
+		{"deepest branches", branches(2), strings.Repeat("[", 6) + "1" + strings.Repeat("]", 6)},
+		{"widest branches", branches(2), strings.Repeat("[", 5) + array("1", 50) + strings.Repeat("]", 5)},
+		{"one branch of several", `{"anyOf":[{"type":"string"},{"minLength":2,"type":"string"},{"items":{"$ref":"#"}}]}`, array(array("1", 1000), 3)},
+		{"deep branch of several", `{"anyOf":[{"type":"string"},{"minLength":2,"type":"string"},{"items":{"$ref":"#"}}]}`, strings.Repeat("[", 30) + array("1", 1000) + strings.Repeat("]", 30)},
 		{"numbers of an enum", `{"items":{"enum":[1,2,3,4,5,6,7,8,9,10,11,12]}}`, array("13", 1024)},
 		{"pattern", `{"pattern":"^(a+)+$"}`, `"` + strings.Repeat("a", 16<<10-1) + `!"`},
 	} {

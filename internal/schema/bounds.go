@@ -14,8 +14,8 @@ import (
 
 const (
 	maxRecursion = 32      // levels of a message for a schema that refers to itself
-	maxPerValue  = 1 << 10 // times that such a schema may check one value
-	maxChecks    = 1 << 16 // times that it may check the values of one message
+	maxPerValue  = 1 << 8  // times that such a schema may check one value
+	maxChecks    = 1 << 14 // times that it may check the values of one message
 )
 
 // bounds holds, by level of a message, how often v5 checks a value there or

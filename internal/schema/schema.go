@@ -48,8 +48,8 @@ func (s *Schema) WithLimits(l jsonscan.Limits) *Schema {
 // the validator's errors cost the cube of the depth. If it does so in several
 // places that apply to the same value, say in two branches of an anyOf, then
 // each level multiplies the work, and the depth is the greatest at which a value
-// is checked at most 1,024 times: 8 levels for two branches, 4 for three. The
-// nodes of a message are then limited to 2^16 checks in all. A lower Depth in
+// is checked at most 256 times: 6 levels for two branches, 3 for three. The nodes
+// of a message are then limited to 2^14 checks in all. A lower Depth in
 // [Schema.WithLimits] leaves room for more nodes.
 func (s *Schema) Limits() jsonscan.Limits { return s.limits }
 
