@@ -8,7 +8,7 @@ package sanitize
 
 import (
 	"bytes"
-	"html"
+	"slices"
 	"sync"
 	"unicode/utf8"
 
@@ -59,11 +59,35 @@ func unwanted(r rune) bool {
 // stand in an element or a quoted attribute. html.UnescapeString gives the
 // text back. Each byte becomes at most five.
 func EscapeHTML(text []byte) []byte {
-	if !bytes.ContainsAny(text, `&<>"'`) {
+	longer := 0
+	for _, c := range text {
+		longer += int(markup[c])
+	}
+	if longer == 0 {
 		return text
 	}
-	return []byte(html.EscapeString(string(text)))
+	out := make([]byte, 0, len(text)+longer)
+	for _, c := range text {
+		switch c {
+		case '&':
+			out = append(out, "&amp;"...)
+		case '<':
+			out = append(out, "&lt;"...)
+		case '>':
+			out = append(out, "&gt;"...)
+		case '"':
+			out = append(out, "&#34;"...)
+		case '\'':
+			out = append(out, "&#39;"...)
+		default:
+			out = append(out, c)
+		}
+	}
+	return out
 }
+
+// markup tells by how many bytes EscapeHTML makes a character longer.
+var markup = [256]uint8{'&': 4, '<': 3, '>': 3, '"': 4, '\'': 4}
 
 // Text rewrites a plain text.
 func Text(data []byte, f Func) []byte {
@@ -95,12 +119,15 @@ func Strings(data []byte, f Func) []byte {
 		raw := data[start:i]
 		text := raw
 		if bytes.IndexByte(raw, '\\') >= 0 {
-			text = unescape((*scratch)[:0], raw)
+			text = unescape(slices.Grow((*scratch)[:0], len(raw)), raw)
 			if cap(text) <= maxScratch {
 				*scratch = text
 			}
 		}
 		if clean := f(text); !bytes.Equal(clean, text) {
+			if out == nil {
+				out = make([]byte, 0, len(data)+len(data)/8+len(clean))
+			}
 			out = appendEscaped(append(out, data[done:start]...), clean)
 			done = i
 		}
@@ -112,13 +139,11 @@ func Strings(data []byte, f Func) []byte {
 }
 
 // scratches hold the strings that were written with escapes, one at a time.
-var scratches = sync.Pool{New: func() any {
-	scratch := make([]byte, 0, 512)
-	return &scratch
-}}
+var scratches = sync.Pool{New: func() any { return new([]byte) }}
 
-// maxScratch is the size above which a scratch is not kept.
-const maxScratch = 16 << 10
+// maxScratch is the size above which a scratch is not kept. The longest string
+// that jsonscan lets pass by default fits, with what append adds to it.
+const maxScratch = 32 << 10
 
 // end returns the index of the quotation mark that ends the string whose
 // content starts at i.

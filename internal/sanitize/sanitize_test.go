@@ -153,12 +153,15 @@ func TestStringsOfOnesOwn(t *testing.T) {
 }
 
 func TestUnchangedDoesNotAllocate(t *testing.T) {
-	for _, text := range []string{chat, `{"text":"two\nlines, \"quoted\", caf\u00e9 \ud83d\ude00"}`} {
+	for _, text := range []string{
+		chat, `{"text":"two\nlines, \"quoted\", caf\u00e9 \ud83d\ude00"}`,
+		`{"a":"漢字","b":["` + strings.Repeat(`\n`, 8<<10) + `"]}`, // as long as a string may be
+	} {
 		data := []byte(text)
 		for name, f := range map[string]sanitize.Func{"Strip": sanitize.Strip, "EscapeHTML": onlyMarkup} {
 			sanitize.Strings(data, f) // the first one with escapes needs memory
 			if n := testing.AllocsPerRun(100, func() { sanitize.Strings(data, f) }); n != 0 {
-				t.Errorf("%s of %s: %v allocations, want none", name, text, n)
+				t.Errorf("%s of %.40s: %v allocations, want none", name, text, n)
 			}
 			if n := testing.AllocsPerRun(100, func() { sanitize.Text(data[2:6], f) }); n != 0 {
 				t.Errorf("%s of a plain text: %v allocations, want none", name, n)
@@ -216,6 +219,9 @@ func FuzzStrings(f *testing.F) {
 		}
 		want := decode(t, text, func(s string) string { return string(sanitize.Strip([]byte(s))) })
 		stripped := sanitize.Strings(text, sanitize.Strip)
+		if !sanitize.MayStrip(text) && !bytes.Equal(stripped, text) {
+			t.Fatalf("%q is changed to %q, and was not spotted", text, stripped)
+		}
 		if err := jsonscan.Scan(stripped, jsonscan.Limits{}); err != nil {
 			t.Fatalf("%q stripped is %q: %v", text, stripped, err)
 		}
@@ -226,6 +232,9 @@ func FuzzStrings(f *testing.F) {
 			t.Fatalf("%q grew to %q", text, stripped)
 		}
 		escaped := sanitize.Strings(text, sanitize.EscapeHTML)
+		if !sanitize.MayEscape(text) && !bytes.Equal(escaped, text) {
+			t.Fatalf("%q is changed to %q, and was not spotted", text, escaped)
+		}
 		if err := jsonscan.Scan(escaped, wide); err != nil {
 			t.Fatalf("%q escaped is %q: %v", text, escaped, err)
 		}
