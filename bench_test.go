@@ -113,8 +113,7 @@ func BenchmarkRefusal(b *testing.B) {
 		"forbidden": `{"type":"say","room":"lobby","admin":true}`,
 	} {
 		b.Run(name, func(b *testing.B) {
-			c := benchDial(b, fullChain(wsguard.EnforceSchema(wsguard.SchemaConfig{
-				Schema: wsguard.MustCompileSchema(chatterSchema), Policy: wsguard.PolicyReply, Strikes: 1 << 40}))(wsguard.Handler(echo)))
+			c := benchDial(b, fullChain(wsguard.ValidateMessages(wsguard.MustCompileSchema(chatterSchema), wsguard.PolicyReply.Strikes(1<<40)))(wsguard.Handler(echo)))
 			message := textFrame(text)
 			b.SetBytes(int64(len(text)))
 			b.ReportAllocs()

@@ -257,6 +257,9 @@ func (c *Conn) Write(ctx context.Context, typ websocket.MessageType, data []byte
 	if err := sendable(typ, data); err != nil {
 		return err
 	}
+	if withheld, err := c.s.rules.withhold(c, typ, data); withheld {
+		return err
+	}
 	began := c.watched()
 	if !c.wmu.LockUntil(ctx.Done()) {
 		return c.cancelled(ctx)
@@ -297,7 +300,7 @@ func (c *Conn) ReadJSON(ctx context.Context, v any) error {
 	if typ != websocket.MessageText {
 		return c.refused(refuse("ReadJSON", "invalid_data", errBinary), "close")
 	}
-	if m := &c.s.rules; m.schema == nil && (m.sanitize == nil || m.sanitize.PlainText) { // not scanned yet
+	if !c.s.rules.scanned() {
 		if err := jsonscan.Scan(data, jsonscan.Default()); err != nil {
 			return c.refused(refuse("ReadJSON", "invalid_data", err), "close")
 		}

@@ -210,12 +210,9 @@ func ExampleValidateMessages_mistake() {
 	// wsguard: message violates additionalProperties
 }
 
-func ExampleEnforceSchema() {
-	guard := wsguard.EnforceSchema(wsguard.SchemaConfig{
-		Schema:  wsguard.MustCompileSchema(`{"type": "array", "maxItems": 2}`),
-		Policy:  wsguard.PolicyReply,
-		Strikes: 5, // five are answered, the sixth ends the connection
-	})
+func ExamplePolicy_Strikes() {
+	pair := wsguard.MustCompileSchema(`{"type": "array", "maxItems": 2}`)
+	guard := wsguard.ValidateMessages(pair, wsguard.PolicyReply.Strikes(5)) // five are answered, the sixth ends the connection
 	converse(guard(wsguard.Handler(func(ctx context.Context, c *wsguard.Conn) error {
 		_, data, err := c.Read(ctx)
 		if err != nil {
@@ -328,4 +325,91 @@ func ExampleSchema_Explain() {
 	// warning: #/properties/text: a string is unbounded: write maxLength
 	// warning: #: an object is open to any member: write additionalProperties false
 	// runs on jsonschema/v5 behind a scan: multipleOf has more than 18 digits
+}
+
+// A protocol: join before say, rules for each type, and the reply that tells a
+// client what it did wrong among what the server says it sends.
+func ExampleMessages() {
+	join := wsguard.MustCompileSchema(`{"type": "object", "required": ["type", "room"], "additionalProperties": false,
+		"properties": {"type": {}, "room": {"type": "string", "pattern": "^[a-z]{1,32}$"}}}`)
+	say := wsguard.MustCompileSchema(`{"type": "object", "required": ["type", "text"], "additionalProperties": false,
+		"properties": {"type": {}, "text": {"type": "string", "maxLength": 500}}}`)
+
+	guard := wsguard.ValidateMessages(wsguard.Messages{
+		Start: "outside",
+		Types: map[string]wsguard.MessageType{
+			"join": {Schema: join, In: []string{"outside"}, To: "inside", MaxSize: 100},
+			"say":  {Schema: say, In: []string{"inside"}, Rate: 2, Burst: 5},
+		},
+	}, wsguard.PolicyReply)
+	converse(guard(hear(`{"type":"say","text":"bye"}`)),
+		`{"type":"say","text":"hello"}`,
+		`{"type":"join","room":"lobby"}`,
+		`{"type":"shout","text":"hello"}`,
+		`{"type":"say","text":"bye"}`)
+	// Unordered output:
+	// {"type":"error","reason":"message out of order"}
+	// the application got {"type":"join","room":"lobby"}
+	// {"type":"error","reason":"invalid data","keyword":"type_not_listed","path":"/type"}
+	// the application got {"type":"say","text":"bye"}
+	// closed: 1000
+}
+
+// Who may send what, at what price.
+func ExampleMessageType() {
+	say := wsguard.MustCompileSchema(`{"type": "object", "additionalProperties": false,
+		"properties": {"type": {}, "text": {"type": "string", "maxLength": 500}}}`)
+	export := wsguard.MustCompileSchema(`{"type": "object", "additionalProperties": false, "properties": {"type": {}}}`)
+	guard := func(verifier wsguard.Verifier) func(http.Handler) http.Handler {
+		return wsguard.Chain(
+			wsguard.Authenticate(verifier, wsguard.FromSubprotocol("bearer")),
+			wsguard.LimitMessages(10, 20, wsguard.PerConn),
+			wsguard.ValidateMessages(wsguard.Messages{Types: map[string]wsguard.MessageType{
+				"say":    {Schema: say},
+				"export": {Schema: export, Scopes: []string{"archive"}, Cost: 20}, // as dear as 20 others
+			}}),
+		)
+	}
+	_ = guard // around wsguard.Handler(serve)
+}
+
+// A MessageSpec may be asked for where a schema or types will do.
+func ExampleMessageSpec() {
+	endpoint := func(spec wsguard.MessageSpec) http.Handler {
+		return wsguard.ValidateMessages(spec)(hear(""))
+	}
+	endpoint(wsguard.MustCompileSchema(`{"type": "object"}`))
+	endpoint(wsguard.Messages{Types: map[string]wsguard.MessageType{"ping": {Schema: wsguard.MustCompileSchema(`{"type": "object"}`)}}})
+}
+
+func ExamplePolicy() {
+	schema := wsguard.MustCompileSchema(`{"type": "string"}`)
+	wsguard.ValidateMessages(schema)                      // PolicyClose
+	wsguard.ValidateMessages(schema, wsguard.PolicyReply) // three are answered, the fourth ends the connection
+	wsguard.ValidateMessages(schema, wsguard.PolicyDrop.Strikes(10))
+	wsguard.OutgoingMessages(schema)                       // PolicyFail
+	wsguard.OutgoingMessages(schema, wsguard.PolicyReport) // to begin with
+}
+
+// A member that was not meant to leave the house does not.
+func ExampleOutgoingMessages() {
+	user := wsguard.MustCompileSchema(`{"type": "object", "required": ["type", "name"], "additionalProperties": false,
+		"properties": {"type": {}, "name": {"type": "string"}}}`)
+	guard := wsguard.OutgoingMessages(wsguard.Messages{Types: map[string]wsguard.MessageType{
+		"user": {Schema: user},
+	}}, wsguard.PolicyDrop)
+	type row struct {
+		Type     string `json:"type"`
+		Name     string `json:"name"`
+		Password string `json:"password,omitempty"`
+	}
+	converse(guard(wsguard.Handler(func(ctx context.Context, c *wsguard.Conn) error {
+		if err := c.WriteJSON(ctx, row{"user", "bob", "hunter2"}); err != nil {
+			return err
+		}
+		return c.WriteJSON(ctx, row{Type: "user", Name: "alice"})
+	})))
+	// Output:
+	// {"type":"user","name":"alice"}
+	// closed: 1000
 }

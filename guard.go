@@ -7,7 +7,7 @@ import (
 
 // fact is something that a safeguard establishes for the ones inside it. No
 // fact can be established twice in a chain.
-type fact uint16
+type fact uint32
 
 const (
 	factClient fact = 1 << iota // the client's address behind proxies
@@ -25,6 +25,7 @@ const (
 	factSanitizer
 	factCloseCodes
 	factKeepRefused
+	factOutgoing
 )
 
 // providers names who establishes a fact, for messages to developers.
@@ -44,6 +45,12 @@ type rule struct {
 	observes   bool
 	maxMessage int64 // MaxMessageSize
 	byteBurst  int64 // LimitBytes
+
+	messageBurst int           // LimitMessages
+	typeSize     int64         // the greatest of the types of ValidateMessages
+	cost         int           // the same
+	replies      [][]byte      // what PolicyReply may send
+	outgoing     *messageTable // OutgoingMessages
 }
 
 // conflict says what is wrong with inner inside outer, or "".
@@ -62,7 +69,7 @@ func conflict(outer, inner rule) string {
 		return fmt.Sprintf("LimitBytes has a burst of %d bytes, below the %d of MaxMessageSize, so that a message of that size never passes: raise the burst to %d",
 			burst, size, size)
 	}
-	return ""
+	return typesConflict(outer, inner)
 }
 
 // A guard is a safeguard around a handler. That it is a type of its own lets

@@ -24,7 +24,7 @@ type writer struct {
 
 // errUnclaimed is what a library gets for a hijack that would bypass rules.
 var errUnclaimed = errors.New("message rules are in the chain, but the handler reads the socket itself: " +
-	"use wsguard.Handler or wsguard.Accept, or leave LimitMessages, LimitBytes, ValidateMessages, SanitizeMessages and CheckMessages out")
+	"use wsguard.Handler or wsguard.Accept, or leave LimitMessages, LimitBytes, ValidateMessages, SanitizeMessages, CheckMessages and OutgoingMessages out")
 
 func (w *writer) WriteHeader(status int) {
 	switch {

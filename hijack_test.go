@@ -26,6 +26,7 @@ var messageRules = map[string]safeguard{
 	"LimitBytes":       wsguard.LimitBytes(1, 1, wsguard.PerConn),
 	"PaceBytes":        wsguard.PaceBytes(1, 1, wsguard.PerIP),
 	"ValidateMessages": wsguard.ValidateMessages(wsguard.MustCompileSchema(`{"type":"object"}`)),
+	"OutgoingMessages": wsguard.OutgoingMessages(wsguard.MustCompileSchema(`{"type":"object"}`)),
 	"SanitizeMessages": wsguard.SanitizeMessages(wsguard.Sanitizer{Strip: wsguard.StripUnsafe}),
 	"CheckMessages": wsguard.CheckMessages("mine", func(context.Context, *wsguard.Conn, websocket.MessageType, []byte) error {
 		return nil

@@ -227,8 +227,7 @@ func TestIdleTimeout(t *testing.T) {
 // R27: what a rule refuses is no activity either.
 func TestIdleCountsAcceptedMessages(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		in := newInbox(wsguard.IdleTimeout(time.Minute), wsguard.EnforceSchema(wsguard.SchemaConfig{
-			Schema: wsguard.MustCompileSchema(saySchema), Policy: wsguard.PolicyDrop, Strikes: 100}))
+		in := newInbox(wsguard.IdleTimeout(time.Minute), wsguard.ValidateMessages(wsguard.MustCompileSchema(saySchema), wsguard.PolicyDrop.Strikes(100)))
 		c := newMemoryServer(t, in.h).raw()
 		began := time.Now()
 		pass(30 * time.Second)

@@ -157,7 +157,7 @@ type MessageEvent struct {
 type ViolationEvent struct {
 	Conn    ConnInfo
 	Refusal *Refusal // never nil
-	Action  string   // what followed: "close", "drop" or "reply"
+	Action  string   // what followed: "close", "drop", "reply" or "report"
 }
 
 // AnomalyEvent tells that one of an endpoint's signals left the range that is

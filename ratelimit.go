@@ -211,6 +211,8 @@ func limitMessages(kind rateKind, r rate.Limit, burst int, key Key) func(http.Ha
 	ru := rule{name: kind.name, needs: key.needs, follows: key.follows}
 	if kind.bytes {
 		ru.byteBurst = int64(burst)
+	} else {
+		ru.messageBurst = burst
 	}
 	if key.of == nil { // each connection by itself
 		return safeguard(ru, func(s *session, _ *http.Request) *Refusal {
@@ -233,11 +235,11 @@ func limitMessages(kind rateKind, r rate.Limit, burst int, key Key) func(http.Ha
 	})
 }
 
-// check takes what a message costs, or waits for it.
-func (l *rateRule) check(ctx context.Context, c *Conn, size int) *Refusal {
-	cost := 1
+// check takes what so many messages of so many bytes cost, or waits for it.
+func (l *rateRule) check(ctx context.Context, c *Conn, messages, bytes int) *Refusal {
+	cost := messages
 	if l.bytes {
-		cost = size
+		cost = bytes
 	}
 	for {
 		ok, wait := l.bucket.Allow(cost)

@@ -78,11 +78,14 @@ var reasons = map[string]outcome{
 	"frame_flood":     {0, websocket.StatusPolicyViolation},
 
 	// Messages.
-	"invalid_utf8":     {0, websocket.StatusInvalidFramePayloadData},
-	"message_rate":     {0, websocket.StatusPolicyViolation},
-	"byte_rate":        {0, websocket.StatusPolicyViolation},
-	"invalid_data":     {0, websocket.StatusUnsupportedData},
-	"message_rejected": {0, websocket.StatusPolicyViolation},
+	"invalid_utf8":         {0, websocket.StatusInvalidFramePayloadData},
+	"message_rate":         {0, websocket.StatusPolicyViolation},
+	"byte_rate":            {0, websocket.StatusPolicyViolation},
+	"invalid_data":         {0, websocket.StatusUnsupportedData},
+	"scope_missing":        {0, StatusForbidden},
+	"message_out_of_order": {0, websocket.StatusPolicyViolation},
+	"message_rejected":     {0, websocket.StatusPolicyViolation},
+	"outgoing_invalid":     {0, websocket.StatusInternalError},
 
 	// Time.
 	"no_pong":       {0, StatusTimeout},

@@ -93,6 +93,9 @@ func (u Upgrader) Accept(w http.ResponseWriter, r *http.Request) (*Conn, error) 
 		return nil, refuse("Handler", "upgrade_failed", errors.New("the request has its answer already"))
 	}
 	refusal := s.checkUpgrade(r)
+	if refusal == nil {
+		refusal = s.rules.lacks(s.limits.MessageSize)
+	}
 	if refusal == nil && hijacker(w) == nil {
 		refusal = notHijackable(w)
 	}

@@ -3,25 +3,30 @@ package wsguard
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
+	"reflect"
 
 	"github.com/coder/websocket"
 
 	"github.com/wsguard/wsguard/internal/jsonscan"
+	"github.com/wsguard/wsguard/internal/limit"
 	"github.com/wsguard/wsguard/internal/sanitize"
 )
 
 // messageRules is what the Conn of a session applies to each message, in the
-// order in which check does it.
+// order in which check does it. What comes belongs to the one reader.
 type messageRules struct {
 	rates    []rateRule
-	schema   *Schema
-	policy   SchemaConfig
-	sanitize *Sanitizer
+	table    *messageTable
+	policy   incomingPolicy
+	sanitize *sanitizer
 	checks   []messageCheck
+	outgoing *outgoingRule
+
+	state   int             // that accepted messages have led to
+	buckets []*limit.Bucket // of types with a rate, once they have come
 }
 
 type messageCheck struct {
@@ -31,7 +36,13 @@ type messageCheck struct {
 
 // any reports whether there is a rule that only a Conn applies.
 func (m *messageRules) any() bool {
-	return len(m.rates) > 0 || m.schema != nil || m.sanitize != nil || len(m.checks) > 0
+	return len(m.rates) > 0 || m.table != nil || m.sanitize != nil || len(m.checks) > 0 || m.outgoing != nil
+}
+
+// scanned reports whether text that has passed the rules is JSON within the
+// limits of the hardening.
+func (m *messageRules) scanned() bool {
+	return m.table != nil || m.sanitize != nil && !m.sanitize.PlainText
 }
 
 // check returns what the application gets of a message, or why it gets
@@ -39,18 +50,25 @@ func (m *messageRules) any() bool {
 // judged it while it came.
 func (m *messageRules) check(ctx context.Context, c *Conn, typ websocket.MessageType, data []byte) ([]byte, *Refusal) {
 	for i := range m.rates {
-		if r := m.rates[i].check(ctx, c, len(data)); r != nil {
+		if r := m.rates[i].check(ctx, c, 1, len(data)); r != nil {
 			return nil, r
 		}
 	}
 	text := typ == websocket.MessageText
-	if m.schema != nil && !text {
+	if m.table != nil && !text {
 		return nil, refuse("ValidateMessages", "invalid_data", errBinary)
 	}
+	var of *messageRule
 	if text {
+		size := len(data)
 		var r *Refusal
-		if data, r = m.checkText(data); r != nil {
+		if data, r = m.strip(data); r != nil {
 			return nil, r
+		}
+		if m.table != nil {
+			if of, r = m.judge(ctx, c, data, size); r != nil {
+				return nil, r
+			}
 		}
 	}
 	for _, own := range m.checks {
@@ -63,35 +81,89 @@ func (m *messageRules) check(ctx context.Context, c *Conn, typ websocket.Message
 		}
 	}
 	if text && m.sanitize != nil {
-		data = m.sanitize.apply(data, m.sanitize.Escape)
+		data = m.sanitize.apply(data, m.sanitize.Escape, m.sanitize.mayEscape)
+	}
+	if of != nil && of.to != stay {
+		m.state = of.to
 	}
 	return data, nil
 }
 
-// checkText strips, and asks the schema about what is left.
-func (m *messageRules) checkText(data []byte) ([]byte, *Refusal) {
+// strip returns what the schema will be asked about. A text is scanned for it
+// only where something may be stripped, as whoever judges it scans it anyway.
+func (m *messageRules) strip(data []byte) ([]byte, *Refusal) {
 	s := m.sanitize
-	if s != nil && (m.schema != nil || !s.PlainText) {
-		data = bytes.TrimPrefix(data, []byte("\uFEFF"))
+	if s == nil {
+		return data, nil
 	}
-	name, err := "ValidateMessages", error(nil)
-	switch {
-	case m.schema != nil && s != nil:
-		data, err = m.schema.compiled.CheckCleaned(data, func(text []byte) []byte { return s.apply(text, s.Strip) })
-	case m.schema != nil:
-		err = m.schema.compiled.Check(data)
-	case s != nil && !s.PlainText:
-		name, err = "SanitizeMessages", jsonscan.Scan(data, jsonscan.Limits{})
-		fallthrough
-	case s != nil:
-		if err == nil {
-			data = s.apply(data, s.Strip)
+	if !s.PlainText {
+		data = bytes.TrimPrefix(data, []byte("\uFEFF"))
+		if m.table == nil || s.mayStrip(data) {
+			if err := jsonscan.Scan(data, jsonscan.Default()); err != nil {
+				return nil, refuse(m.judges(), "invalid_data", schemaError(err))
+			}
 		}
 	}
-	if err != nil {
-		return nil, refuse(name, "invalid_data", schemaError(err))
+	return s.apply(data, s.Strip, s.mayStrip), nil
+}
+
+// judges names who refuses what is not JSON.
+func (m *messageRules) judges() string {
+	if m.table != nil {
+		return "ValidateMessages"
 	}
-	return data, nil
+	return "SanitizeMessages"
+}
+
+// judge finds out of which type a text is, and whether it may come: in the
+// order of architecture, what is cheap first. size is what it had when it came.
+func (m *messageRules) judge(ctx context.Context, c *Conn, data []byte, size int) (*messageRule, *Refusal) {
+	const name = "ValidateMessages"
+	of, wrong := m.table.of(data)
+	if wrong != nil {
+		return nil, refuse(name, "invalid_data", wrong)
+	}
+	if of.MaxSize > 0 && size > of.MaxSize {
+		return nil, refuse(name, "message_too_big", nil)
+	}
+	if of.Cost > 1 { // one was taken before the type was known
+		for i := range m.rates {
+			if r := m.rates[i].check(ctx, c, of.Cost-1, 0); r != nil {
+				return nil, r
+			}
+		}
+	}
+	if of.Rate > 0 {
+		if ok, wait := m.bucket(of).Allow(1); !ok {
+			r := refuse(name, "message_rate", nil)
+			r.RetryAfter = wait
+			return nil, r
+		}
+	}
+	if err := of.Schema.Check(data); err != nil {
+		return nil, refuse(name, "invalid_data", err)
+	}
+	for _, scope := range of.Scopes {
+		if !c.Principal().HasScope(scope) { // as it is now
+			return nil, refuse(name, "scope_missing", fmt.Errorf("the sender lacks the scope %q", scope))
+		}
+	}
+	if of.in != nil && !of.in[m.state] {
+		return nil, refuse(name, "message_out_of_order", nil)
+	}
+	return of, nil
+}
+
+// bucket returns what a type with a rate takes its tokens from.
+func (m *messageRules) bucket(of *messageRule) *limit.Bucket {
+	if m.buckets == nil {
+		m.buckets = make([]*limit.Bucket, m.table.rated)
+	}
+	b := &m.buckets[of.bucket]
+	if *b == nil {
+		*b = limit.NewBucket(of.Rate, of.Burst)
+	}
+	return *b
 }
 
 // errBinary is the detail of a binary message where JSON is due.
@@ -114,7 +186,10 @@ func MaxMessageSize(n int64) func(http.Handler) http.Handler {
 
 // ValidateMessages lets a message pass only if it is text, JSON that means the
 // same to every decoder, within the limits of the hardening, and satisfies the
-// schema. Any other ends the connection with 1003 (invalid_data). [EnforceSchema] can drop it or answer instead. (R35, R40, R45)
+// spec: one schema, or [Messages] with a schema, a size, a rate, scopes and
+// states for each type. What violates a schema, or is of a type that is not
+// listed, ends the connection with 1003 (invalid_data), unless a [Policy] says
+// otherwise. (R33, R35, R39, R40, R45)
 //
 // The hardening refuses what costs or confuses decoders although it may be
 // JSON: a member name twice in one object, also in another case; more than one
@@ -123,83 +198,25 @@ func MaxMessageSize(n int64) func(http.Handler) http.Handler {
 //
 // Write a schema that allows only what is known: additionalProperties false,
 // a maxLength for each string, a maxItems for each array.
-func ValidateMessages(s *Schema) func(http.Handler) http.Handler {
-	return enforceSchema("ValidateMessages", SchemaConfig{Schema: s})
-}
-
-// A Policy says what becomes of a message that violates a schema.
-type Policy uint8
-
-// The policies. Whatever it is, the application never gets the message.
-const (
-	PolicyClose Policy = iota // the connection ends
-	PolicyDrop                // the message is dropped
-	PolicyReply               // the peer is told the keyword and the path
-)
-
-// A SchemaConfig is [ValidateMessages] with what it leaves out.
-type SchemaConfig struct {
-	Schema *Schema // required
-
-	// Policy is PolicyClose by default. PolicyReply sends
-	// {"type":"error","reason":"invalid data","keyword":…,"path":…}.
-	Policy Policy
-
-	// Strikes is how many messages of a connection are dropped or answered;
-	// the next one ends it. The default is 3.
-	Strikes int
-}
-
-// EnforceSchema is [ValidateMessages] with another policy than to close.
-func EnforceSchema(config SchemaConfig) func(http.Handler) http.Handler {
-	return enforceSchema("EnforceSchema", config)
-}
-
-func enforceSchema(name string, config SchemaConfig) func(http.Handler) http.Handler {
-	switch {
-	case config.Schema == nil || config.Schema.compiled == nil:
-		panic("wsguard: " + name + ": the schema is empty: write what CompileSchema returned")
-	case config.Policy > PolicyReply:
-		panic(fmt.Sprintf("wsguard: %s: SchemaConfig.Policy %d does not exist: write PolicyClose, PolicyDrop or PolicyReply", name, config.Policy))
-	case config.Strikes < 0:
-		panic(fmt.Sprintf("wsguard: %s: SchemaConfig.Strikes is %d: write how many violations a connection survives, or 0 for 3", name, config.Strikes))
-	case config.Strikes == 0:
-		config.Strikes = 3
+func ValidateMessages(spec MessageSpec, policy ...Policy) func(http.Handler) http.Handler {
+	const name = "ValidateMessages"
+	if spec == nil {
+		panic("wsguard: " + name + ": the schema is empty: write what CompileSchema returned, or Messages{…}")
 	}
-	return safeguard(rule{name: name, provides: factSchema, passive: true}, func(s *session, _ *http.Request) *Refusal {
-		s.rules.schema, s.rules.policy = config.Schema, config
+	t := spec.table(name)
+	p := incomingPolicy{onePolicy(name, policy, PolicyClose, PolicyDrop, PolicyReply), t.name}
+	if p.strikes == 0 {
+		p.strikes = 3
+	}
+	ru := t.rule
+	ru.name, ru.provides, ru.passive = name, factSchema, true
+	if p.does == PolicyReply.does {
+		ru.replies = p.samples()
+	}
+	return safeguard(ru, func(s *session, _ *http.Request) *Refusal {
+		s.rules.table, s.rules.policy = t, p
 		return nil
 	})
-}
-
-// action says what to do with a message that was refused, and counts it.
-func (p *SchemaConfig) action(c *Conn, r *Refusal) string {
-	if p.Policy == PolicyClose || r.Reason != "invalid_data" {
-		return "close"
-	}
-	if c.strikes++; c.strikes > p.Strikes {
-		return "close"
-	}
-	if p.Policy == PolicyReply {
-		return "reply"
-	}
-	return "drop"
-}
-
-// reply is what PolicyReply sends.
-func (p *SchemaConfig) reply(r *Refusal) []byte {
-	answer := struct {
-		Type    string `json:"type"`
-		Reason  string `json:"reason"`
-		Keyword string `json:"keyword,omitempty"`
-		Path    string `json:"path,omitempty"`
-	}{Type: "error", Reason: r.closeReason()}
-	var e *SchemaError
-	if errors.As(r, &e) {
-		answer.Keyword, answer.Path = e.Keyword, e.Path
-	}
-	data, _ := json.Marshal(answer) // four strings cannot fail
-	return data
 }
 
 // A Sanitizer says how the text of messages is cleaned. Its zero value strips
@@ -231,17 +248,44 @@ func SanitizeMessages(config Sanitizer) func(http.Handler) http.Handler {
 	if config.Escape == nil {
 		config.Escape = EscapeHTML
 	}
+	own := &sanitizer{config, spotter(config.Strip), spotter(config.Escape)}
 	return safeguard(rule{name: "SanitizeMessages", provides: factSanitizer, passive: true}, func(s *session, _ *http.Request) *Refusal {
-		s.rules.sanitize = &config
+		s.rules.sanitize = own
 		return nil
 	})
 }
 
-func (s *Sanitizer) apply(data []byte, f func([]byte) []byte) []byte {
-	if s.PlainText {
-		return sanitize.Text(data, f)
+// A sanitizer is a Sanitizer with what tells of a JSON text, whether it was
+// scanned or not, that its functions leave all strings as they are.
+type sanitizer struct {
+	Sanitizer
+	mayStrip, mayEscape func(text []byte) bool
+}
+
+// spotter returns what tells whether a function has anything to do. That is
+// known of our own ones; two functions have one code pointer only if their code
+// is one.
+func spotter(f func([]byte) []byte) func([]byte) bool {
+	code := func(f func([]byte) []byte) uintptr { return reflect.ValueOf(f).Pointer() }
+	switch code(f) {
+	case code(StripUnsafe):
+		return sanitize.MayStrip
+	case code(EscapeHTML):
+		return sanitize.MayEscape
+	case code(Keep):
+		return func([]byte) bool { return false }
 	}
-	return sanitize.Strings(data, f)
+	return func([]byte) bool { return true }
+}
+
+func (s *sanitizer) apply(data []byte, f func([]byte) []byte, may func([]byte) bool) []byte {
+	switch {
+	case s.PlainText:
+		return sanitize.Text(data, f)
+	case may(data):
+		return sanitize.Strings(data, f)
+	}
+	return data
 }
 
 // StripUnsafe removes control characters but tab, line feed and carriage

@@ -132,12 +132,11 @@ const (
 func TestPolicyDrop(t *testing.T) {
 	for _, tc := range []struct {
 		name    string
-		strikes int
+		policy  wsguard.Policy
 		survive int
-	}{{"by default", 0, 3}, {"one", 1, 1}, {"ten", 10, 10}} {
+	}{{"by default", wsguard.PolicyDrop, 3}, {"one", wsguard.PolicyDrop.Strikes(1), 1}, {"ten", wsguard.PolicyDrop.Strikes(10), 10}} {
 		t.Run(tc.name, func(t *testing.T) {
-			in := newInbox(wsguard.EnforceSchema(wsguard.SchemaConfig{
-				Schema: wsguard.MustCompileSchema(saySchema), Policy: wsguard.PolicyDrop, Strikes: tc.strikes}))
+			in := newInbox(wsguard.ValidateMessages(wsguard.MustCompileSchema(saySchema), tc.policy))
 			c := rawDial(t, newServer(t, in.h))
 			for range tc.survive {
 				c.send(textFrame(bad), textFrame(good)) // a good one makes up for nothing
@@ -158,8 +157,7 @@ func TestPolicyDrop(t *testing.T) {
 // A reply holds the keyword and the path: no value, no name that the schema
 // does not have. R35, R55, R57
 func TestPolicyReply(t *testing.T) {
-	in := newInbox(wsguard.EnforceSchema(wsguard.SchemaConfig{
-		Schema: wsguard.MustCompileSchema(saySchema), Policy: wsguard.PolicyReply, Strikes: 4}))
+	in := newInbox(wsguard.ValidateMessages(wsguard.MustCompileSchema(saySchema), wsguard.PolicyReply.Strikes(4)))
 	c := rawDial(t, newServer(t, in.h))
 	c.send(textFrame(bad))
 	c.wantMessage(`{"type":"error","reason":"invalid data","keyword":"pattern","path":"/room"}`)
@@ -184,7 +182,7 @@ func TestPolicyReply(t *testing.T) {
 func TestPolicyIsOfTheSchema(t *testing.T) {
 	in := newInbox(
 		wsguard.LimitMessages(1, 1, wsguard.PerConn),
-		wsguard.EnforceSchema(wsguard.SchemaConfig{Schema: wsguard.MustCompileSchema(`{}`), Policy: wsguard.PolicyDrop}))
+		wsguard.ValidateMessages(wsguard.MustCompileSchema(`{}`), wsguard.PolicyDrop))
 	url := newServer(t, in.h)
 	c := rawDial(t, url)
 	c.send(textFrame(`1`), textFrame(`2`))
@@ -200,8 +198,7 @@ func TestPolicyIsOfTheSchema(t *testing.T) {
 func TestPolicyReplyToASlowReader(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		rec := newRecorder()
-		rules := wsguard.Chain(wsguard.Observe(rec.Observer), wsguard.EnforceSchema(wsguard.SchemaConfig{
-			Schema: wsguard.MustCompileSchema(saySchema), Policy: wsguard.PolicyReply, Strikes: 1000}))
+		rules := wsguard.Chain(wsguard.Observe(rec.Observer), wsguard.ValidateMessages(wsguard.MustCompileSchema(saySchema), wsguard.PolicyReply.Strikes(1000)))
 		c := newMemoryServer(t, rules(wsguard.Upgrader{QueueMessages: 2}.Handler(echo))).raw()
 		for range 3 {
 			c.send(textFrame(bad))
@@ -220,8 +217,7 @@ func TestPolicyWithAPanickingHook(t *testing.T) {
 	broken := wsguard.NewObserver("broken", nil, wsguard.Hooks{Violation: func(context.Context, wsguard.ViolationEvent) { panic("disk full") }})
 	for name, policy := range map[string]wsguard.Policy{"drop": wsguard.PolicyDrop, "reply": wsguard.PolicyReply} {
 		t.Run(name, func(t *testing.T) {
-			in := newInbox(wsguard.Observe(broken), wsguard.EnforceSchema(wsguard.SchemaConfig{
-				Schema: wsguard.MustCompileSchema(saySchema), Policy: policy}))
+			in := newInbox(wsguard.Observe(broken), wsguard.ValidateMessages(wsguard.MustCompileSchema(saySchema), policy))
 			c := rawDial(t, newServer(t, in.h))
 			c.send(textFrame(bad), textFrame(good))
 			c.untilClose(1011, "internal error")
@@ -290,16 +286,18 @@ func TestRulesThatCannotBe(t *testing.T) {
 	s := wsguard.MustCompileSchema(`{}`)
 	no := func(context.Context, *wsguard.Conn, websocket.MessageType, []byte) error { return nil }
 	for want, f := range map[string]func(){
-		"ValidateMessages: the schema is empty": func() { wsguard.ValidateMessages(nil) },
-		"EnforceSchema: the schema is empty":    func() { wsguard.EnforceSchema(wsguard.SchemaConfig{}) },
-		"Policy 3 does not exist":               func() { wsguard.EnforceSchema(wsguard.SchemaConfig{Schema: s, Policy: 3}) },
-		"Strikes is -1":                         func() { wsguard.EnforceSchema(wsguard.SchemaConfig{Schema: s, Strikes: -1}) },
-		"MaxMessageSize: 0 bytes":               func() { wsguard.MaxMessageSize(0) },
-		"MaxMessageSize: -1 bytes":              func() { wsguard.MaxMessageSize(-1) },
-		"CheckMessages: name":                   func() { wsguard.CheckMessages("", no) },
-		"CheckMessages: name or":                func() { wsguard.CheckMessages("mine", nil) },
-		"EnforceSchema stands inside ValidateMessages": func() {
-			wsguard.ValidateMessages(s)(wsguard.EnforceSchema(wsguard.SchemaConfig{Schema: s})(http.NotFoundHandler()))
+		"ValidateMessages: the schema is empty":        func() { wsguard.ValidateMessages(nil) },
+		"write PolicyClose, PolicyDrop or PolicyReply": func() { wsguard.ValidateMessages(s, wsguard.Policy{}) },
+		"ValidateMessages takes one policy":            func() { wsguard.ValidateMessages(s, wsguard.PolicyReport) },
+		"takes one policy: write PolicyClose":          func() { wsguard.ValidateMessages(s, wsguard.PolicyDrop, wsguard.PolicyReply) },
+		"0 lets no violation pass":                     func() { wsguard.PolicyDrop.Strikes(0) },
+		"only messages that are dropped or answered":   func() { wsguard.PolicyClose.Strikes(1) },
+		"MaxMessageSize: 0 bytes":                      func() { wsguard.MaxMessageSize(0) },
+		"MaxMessageSize: -1 bytes":                     func() { wsguard.MaxMessageSize(-1) },
+		"CheckMessages: name":                          func() { wsguard.CheckMessages("", no) },
+		"CheckMessages: name or":                       func() { wsguard.CheckMessages("mine", nil) },
+		"ValidateMessages stands inside ValidateMessages": func() {
+			wsguard.ValidateMessages(s)(wsguard.ValidateMessages(wsguard.Messages{Types: map[string]wsguard.MessageType{"a": {Schema: s}}})(http.NotFoundHandler()))
 		},
 		"SanitizeMessages stands inside SanitizeMessages": func() {
 			wsguard.SanitizeMessages(wsguard.Sanitizer{})(wsguard.SanitizeMessages(wsguard.Sanitizer{})(http.NotFoundHandler()))
