@@ -355,6 +355,21 @@ func ExampleMessages() {
 	// closed: 1000
 }
 
+func ExampleMessages_Check() {
+	protocol := wsguard.Messages{Types: map[string]wsguard.MessageType{
+		"ping": {Schema: wsguard.MustCompileSchema(`{"maxProperties": 1}`), MaxSize: 30},
+	}}
+	for _, message := range []string{`{"type":"ping"}`, `{"type":"ping","a":1}`, `{"type":"pong"}`, `{"ping":1}`, `{"type":"ping"} {}`} {
+		fmt.Println(protocol.Check([]byte(message)))
+	}
+	// Output:
+	// <nil>
+	// wsguard: message violates maxProperties
+	// wsguard: message violates type_not_listed at /type
+	// wsguard: message violates type_missing
+	// wsguard: message violates trailing_data
+}
+
 // Who may send what, at what price.
 func ExampleMessageType() {
 	say := wsguard.MustCompileSchema(`{"type": "object", "additionalProperties": false,

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"net/http"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -223,11 +222,21 @@ func (m Messages) states(wrong func(string, ...any)) map[string]int {
 	return states
 }
 
-// The keywords of a SchemaError for a message whose type is not to be had.
+// The keywords of a SchemaError for a message that is of no type, or longer than
+// its type may be.
 const (
 	keywordNoType   = "type_missing"
 	keywordUnlisted = "type_not_listed"
+	keywordSize     = "message_size"
 )
+
+// Check says whether a message is of a listed type, not too long for it and
+// good by its schema: what ValidateMessages and OutgoingMessages say, but for
+// who sends it and when. The error is a *SchemaError. It is for the tests of a
+// protocol, as it reads the whole of m each time, and panics as they do.
+func (m Messages) Check(message []byte) error {
+	return m.table("Check").check(websocket.MessageText, message)
+}
 
 // of returns what holds for a message.
 func (t *messageTable) of(data []byte) (*messageRule, *SchemaError) {
@@ -265,93 +274,9 @@ func (t *messageTable) check(typ websocket.MessageType, data []byte) error {
 	case wrong != nil:
 		return wrong
 	case r.MaxSize > 0 && len(data) > r.MaxSize:
-		return fmt.Errorf("it has %d bytes, and its type at most %d", len(data), r.MaxSize)
+		return &SchemaError{Keyword: keywordSize}
 	}
 	return r.Schema.Check(data)
-}
-
-// OutgoingMessages checks what the application sends, with Write, WriteJSON or
-// TrySend, as ValidateMessages checks what comes: an API that says what it
-// sends, and does not leak what it was not meant to send. What of a MessageType
-// is about the sender (Rate, Cost, Scopes, In, To) panics here.
-//
-// The policy is PolicyFail, for tests and wherever silence is better than a
-// wrong message; PolicyDrop or PolicyReport for production. Observers are told
-// of each with reason outgoing_invalid. Through TrySend, a message is checked
-// when its turn comes. (R36)
-func OutgoingMessages(spec MessageSpec, policy ...Policy) func(http.Handler) http.Handler {
-	const name = "OutgoingMessages"
-	if spec == nil {
-		panic("wsguard: " + name + ": the schema is empty: write what CompileSchema returned, or Messages{…}")
-	}
-	if m, ok := spec.(Messages); ok {
-		m.mustBeOutgoing(name)
-	}
-	out := &outgoingRule{table: spec.table(name), policy: onePolicy(name, policy, PolicyFail, PolicyDrop, PolicyReport)}
-	if out.policy.strikes != 0 {
-		panic("wsguard: " + name + ": Strikes are a peer's, and what is sent is the application's: leave them out")
-	}
-	ru := out.table.rule
-	ru.name, ru.provides, ru.passive, ru.outgoing = name, factOutgoing, true, out.table
-	ru.typeSize, ru.cost = 0, 0 // MaxMessageSize and limits are about what comes
-	return safeguard(ru, func(s *session, _ *http.Request) *Refusal {
-		s.rules.outgoing = out
-		return nil
-	})
-}
-
-func (m Messages) mustBeOutgoing(safeguard string) {
-	for _, name := range slices.Sorted(maps.Keys(m.Types)) {
-		t := m.Types[name]
-		for _, field := range []struct {
-			name string
-			set  bool
-		}{
-			{"Rate", t.Rate != 0}, {"Burst", t.Burst != 0}, {"Cost", t.Cost != 0},
-			{"Scopes", t.Scopes != nil}, {"In", t.In != nil}, {"To", t.To != ""},
-		} {
-			if field.set {
-				panic(fmt.Sprintf("wsguard: %s: Messages.Types[%q].%s is about who sends, which is this server: leave it out", safeguard, name, field.name))
-			}
-		}
-	}
-	if m.Start != "" {
-		panic("wsguard: " + safeguard + ": Messages.Start is about who sends, which is this server: leave it out")
-	}
-}
-
-// An outgoingRule is what OutgoingMessages asks for.
-type outgoingRule struct {
-	table  *messageTable
-	policy Policy
-}
-
-// withhold reports whether a message must not be sent, and what Write returns
-// then.
-func (m *messageRules) withhold(c *Conn, typ websocket.MessageType, data []byte) (withheld bool, err error) {
-	if m.outgoing == nil {
-		return false, nil
-	}
-	began := c.watched()
-	wrong := m.outgoing.table.check(typ, data)
-	if wrong == nil {
-		return false, nil
-	}
-	r := refuse("OutgoingMessages", "outgoing_invalid", wrong)
-	action := m.outgoing.policy.does
-	if action != PolicyReport.does {
-		err = c.observeMessage(DirectionOut, typ, len(data), r, began)
-	}
-	switch {
-	case action == PolicyFail.does:
-		return true, c.refused(r, "close")
-	case err == nil:
-		err = c.s.violation(r, action)
-	}
-	if err != nil {
-		return true, c.refused(refuse("Observe", "internal_error", err), "close")
-	}
-	return action == PolicyDrop.does, nil
 }
 
 // lacks says what the types need and the chain does not have. Where a chain

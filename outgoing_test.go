@@ -50,7 +50,7 @@ func TestOutgoingMessages(t *testing.T) {
 		{"unlisted", `{"type":"debug"}`, "message violates type_not_listed at /type"},
 		{"of no type", `{"text":"hi"}`, "message violates type_missing"},
 		{"a name twice", `{"type":"said","type":"said"}`, "message violates duplicate_member"},
-		{"too long", tooLong, "it has 65 bytes, and its type at most 60"},
+		{"too long", tooLong, "message violates message_size"},
 	} {
 		for way, send := range ways {
 			t.Run(tc.name+", "+way, func(t *testing.T) {

@@ -49,7 +49,7 @@ func (s *server) guard() (func(http.Handler) http.Handler, error) {
 		wsguard.MaxMessageSize(int64(c.maxMessageBytes)),
 		wsguard.LimitMessages(c.messageRate, c.messageBurst, wsguard.PerConn),
 		wsguard.LimitBytes(c.byteRate(), c.byteBurst(), wsguard.PerUser),
-		wsguard.ValidateMessages(wsguard.MustCompileSchema(messageSchema)),
+		wsguard.ValidateMessages(messages),
 		wsguard.SanitizeMessages(wsguard.Sanitizer{}),
 
 		wsguard.KeepAlive(c.pingInterval, c.pongTimeout),

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	_ "embed"
 	"encoding/json"
 	"log/slog"
 	"net/http"
@@ -14,9 +13,6 @@ import (
 
 	"github.com/wsguard/wsguard"
 )
-
-//go:embed schema.json
-var messageSchema string
 
 // A server is the chat: its users, its rooms and its endpoints.
 type server struct {
@@ -89,7 +85,7 @@ func (s *server) handler() (http.Handler, error) {
 	return mux, nil
 }
 
-// A clientMessage is what the schema lets pass.
+// A clientMessage is any of messages.
 type clientMessage struct{ Type, Room, Text string }
 
 // serve is the chat's side of one connection.
