@@ -91,10 +91,8 @@ type messageTable struct {
 	name  []byte       // of the discriminator
 	one   *messageRule // for every message, if there are no types
 	types map[string]*messageRule
-	rated int   // types with a rate
-	size  int64 // the greatest MaxSize
-	cost  int   // the greatest Cost
-	rule  rule  // what the chain has to know
+	rated int  // types with a rate
+	rule  rule // what the chain has to know
 }
 
 // A messageRule is a MessageType of a table.
@@ -128,7 +126,7 @@ func (m Messages) table(safeguard string) *messageTable {
 	if len(m.Types) == 0 {
 		wrong(".Types is empty, so that every message would be refused: list the types there are")
 	}
-	t := &messageTable{name: []byte(m.Discriminator), types: make(map[string]*messageRule, len(m.Types)), cost: 1}
+	t := &messageTable{name: []byte(m.Discriminator), types: make(map[string]*messageRule, len(m.Types))}
 	states := m.states(wrong)
 	for _, name := range slices.Sorted(maps.Keys(m.Types)) {
 		of := m.Types[name]
@@ -154,9 +152,8 @@ func (m Messages) table(safeguard string) *messageTable {
 			t.rule.needs |= factPrincipal
 		}
 		t.types[name] = r
-		t.size, t.cost = max(t.size, int64(of.MaxSize)), max(t.cost, r.Cost)
+		t.rule.typeSize, t.rule.cost = max(t.rule.typeSize, int64(of.MaxSize)), max(t.rule.cost, r.Cost)
 	}
-	t.rule.typeSize, t.rule.cost = t.size, t.cost
 	return t
 }
 
@@ -285,12 +282,12 @@ func (m *messageRules) lacks(maxMessage int64) *Refusal {
 	if m.table == nil {
 		return nil
 	}
-	if m.table.size > maxMessage {
+	if size := m.table.rule.typeSize; size > maxMessage {
 		return refuse("ValidateMessages", "safeguard_missing",
-			fmt.Errorf("a type has a MaxSize of %d, above the %d that a message may have: put MaxMessageSize(%[1]d) into the chain, or lower it", m.table.size, maxMessage))
+			fmt.Errorf("a type has a MaxSize of %d, above the %d that a message may have: put MaxMessageSize(%[1]d) into the chain, or lower it", size, maxMessage))
 	}
 	counted := slices.ContainsFunc(m.rates, func(r rateRule) bool { return !r.bytes })
-	if m.table.cost > 1 && !counted {
+	if m.table.rule.cost > 1 && !counted {
 		return refuse("ValidateMessages", "safeguard_missing",
 			errors.New("a type has a Cost, but no limit counts it: put LimitMessages or PaceMessages into the chain"))
 	}

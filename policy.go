@@ -73,7 +73,7 @@ type incomingPolicy struct {
 
 // action says what to do with a message that was refused, and counts it.
 func (p *incomingPolicy) action(c *Conn, r *Refusal) string {
-	if p.strikes == 0 || p.does == PolicyClose.does || r.Reason != "invalid_data" && r.Reason != "message_out_of_order" {
+	if p == nil || p.does == PolicyClose.does || r.Reason != "invalid_data" && r.Reason != "message_out_of_order" {
 		return PolicyClose.does
 	}
 	if c.strikes++; c.strikes > p.strikes {

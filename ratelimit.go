@@ -164,7 +164,8 @@ func LimitHandshakes(r rate.Limit, burst int, key Key) func(http.Handler) http.H
 // LimitMessages bounds how many messages may come: r a second on average,
 // burst at once, for each key; PerConn is the usual one, PerUser counts all of
 // a user's connections together. A message over the limit ends the connection
-// with 1008 (message_rate). [PaceMessages] slows down instead. (R46)
+// with 1008 (message_rate). [PaceMessages] slows down instead. A [MessageType]
+// may say that a message counts as several. (R46)
 func LimitMessages(r rate.Limit, burst int, key Key) func(http.Handler) http.Handler {
 	return limitMessages(rateKind{name: "LimitMessages", reason: "message_rate"}, r, burst, key)
 }

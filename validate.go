@@ -20,7 +20,7 @@ import (
 type messageRules struct {
 	rates    []rateRule
 	table    *messageTable
-	policy   incomingPolicy
+	policy   *incomingPolicy // nil without a table
 	sanitize *sanitizer
 	checks   []messageCheck
 	outgoing *outgoingRule
@@ -49,10 +49,8 @@ func (m *messageRules) scanned() bool {
 // nothing. What it returns may share data's memory. Text is UTF-8: the wire has
 // judged it while it came.
 func (m *messageRules) check(ctx context.Context, c *Conn, typ websocket.MessageType, data []byte) ([]byte, *Refusal) {
-	for i := range m.rates {
-		if r := m.rates[i].check(ctx, c, 1, len(data)); r != nil {
-			return nil, r
-		}
+	if r := m.spend(ctx, c, 1, len(data)); r != nil {
+		return nil, r
 	}
 	text := typ == websocket.MessageText
 	if m.table != nil && !text {
@@ -89,6 +87,19 @@ func (m *messageRules) check(ctx context.Context, c *Conn, typ websocket.Message
 	return data, nil
 }
 
+// spend takes what so many messages of so many bytes cost from every limit.
+func (m *messageRules) spend(ctx context.Context, c *Conn, messages, bytes int) *Refusal {
+	if messages == 0 {
+		return nil
+	}
+	for i := range m.rates {
+		if r := m.rates[i].check(ctx, c, messages, bytes); r != nil {
+			return r
+		}
+	}
+	return nil
+}
+
 // strip returns what the schema will be asked about. A text is scanned for it
 // only where something may be stripped, as whoever judges it scans it anyway.
 func (m *messageRules) strip(data []byte) ([]byte, *Refusal) {
@@ -115,8 +126,8 @@ func (m *messageRules) judges() string {
 	return "SanitizeMessages"
 }
 
-// judge finds out of which type a text is, and whether it may come: in the
-// order of architecture, what is cheap first. size is what it had when it came.
+// judge finds out of which type a text is, and whether it may come, what is
+// cheap first. size is what it had when it came.
 func (m *messageRules) judge(ctx context.Context, c *Conn, data []byte, size int) (*messageRule, *Refusal) {
 	const name = "ValidateMessages"
 	of, wrong := m.table.of(data)
@@ -126,12 +137,9 @@ func (m *messageRules) judge(ctx context.Context, c *Conn, data []byte, size int
 	if of.MaxSize > 0 && size > of.MaxSize {
 		return nil, refuse(name, "message_too_big", nil)
 	}
-	if of.Cost > 1 { // one was taken before the type was known
-		for i := range m.rates {
-			if r := m.rates[i].check(ctx, c, of.Cost-1, 0); r != nil {
-				return nil, r
-			}
-		}
+	// One was taken before the type was known: a flood is not even looked at.
+	if r := m.spend(ctx, c, of.Cost-1, 0); r != nil {
+		return nil, r
 	}
 	if of.Rate > 0 {
 		if ok, wait := m.bucket(of).Allow(1); !ok {
@@ -204,7 +212,7 @@ func ValidateMessages(spec MessageSpec, policy ...Policy) func(http.Handler) htt
 		panic("wsguard: " + name + ": the schema is empty: write what CompileSchema returned, or Messages{…}")
 	}
 	t := spec.table(name)
-	p := incomingPolicy{onePolicy(name, policy, PolicyClose, PolicyDrop, PolicyReply), t.name}
+	p := &incomingPolicy{onePolicy(name, policy, PolicyClose, PolicyDrop, PolicyReply), t.name}
 	if p.strikes == 0 {
 		p.strikes = 3
 	}
