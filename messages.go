@@ -306,7 +306,7 @@ func typesConflict(outer, inner rule) string {
 	for _, pair := range [][2]rule{{outer, inner}, {inner, outer}} {
 		for _, reply := range pair[0].replies {
 			if pair[1].outgoing != nil && pair[1].outgoing.check(websocket.MessageText, reply) != nil {
-				return fmt.Sprintf("OutgoingMessages refuses what PolicyReply sends: list %s with strings in reason, keyword and path, or write PolicyDrop", reply)
+				return fmt.Sprintf("OutgoingMessages refuses what PolicyReply sends: list %s, to which a keyword and a path of 256 bytes may be added, or write PolicyDrop", pair[0].replies[0])
 			}
 		}
 	}

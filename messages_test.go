@@ -267,6 +267,10 @@ func TestMessagesInAChain(t *testing.T) {
 	} {
 		wantPanic(t, want, f)
 	}
+	short := wsguard.Messages{Types: map[string]wsguard.MessageType{"error": {Schema: wsguard.MustCompileSchema(`{"properties":{"path":{"maxLength":100}}}`)}}}
+	wantPanic(t, "to which a keyword and a path of 256 bytes may be added", func() {
+		wsguard.OutgoingMessages(short)(wsguard.ValidateMessages(s, wsguard.PolicyReply)(end))
+	})
 	for name, tc := range map[string]struct {
 		chain safeguard
 		want  string

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 )
 
 // A Policy says what becomes of a message that [ValidateMessages] or
@@ -102,9 +103,10 @@ func (p *incomingPolicy) reply(r *Refusal) []byte {
 	return fmt.Appendf(nil, `{%s:"error",%s`, member, rest[1:])
 }
 
-// samples are the kinds of replies that there are.
+// samples are the kinds of replies that there are, the shortest first.
 func (p *incomingPolicy) samples() (all [][]byte) {
-	for _, err := range []error{errBinary, &SchemaError{Keyword: "required"}, &SchemaError{Keyword: "maxLength", Path: "/text"}} {
+	longest := "/" + strings.Repeat("x", 255)
+	for _, err := range []error{errBinary, &SchemaError{Keyword: "required"}, &SchemaError{Keyword: "unevaluatedProperties", Path: longest}} {
 		all = append(all, p.reply(refuse("ValidateMessages", "invalid_data", err)))
 	}
 	return append(all, p.reply(refuse("ValidateMessages", "message_out_of_order", nil)))
