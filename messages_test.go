@@ -219,6 +219,8 @@ func TestMessagesSanitized(t *testing.T) {
 		{"stripped to another type", "{\"type\":\"b\u202ean\"}", "", "scope_missing"},
 		{"stripped to none", `{"type":"\u0000"}`, "", "type_not_listed"},
 		{"no JSON, and nothing to strip", `{"type":"wave",}`, "", "syntax"},
+		{"a lone surrogate, and something to strip", `{"type":"wave","text":"\u0000\ud800"}`, "", "utf8"},
+		{"a bare control character, and something to strip", "{\"type\":\"wave\",\"text\":\"\\u0000\x01\"}", "", "syntax"},
 		{"no JSON, and something to strip", `{"type":"wave\u0000",}`, "", "syntax"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
