@@ -71,32 +71,6 @@ func (s *Schema) Check(message []byte) error {
 	return s.askV5(message)
 }
 
-// CheckCleaned checks what clean makes of a message, and returns that. The
-// message itself is a JSON text within the limits whenever clean is called, and
-// clean only rewrites strings in it, and returns its argument where there is
-// nothing to rewrite: most messages are passed over once.
-func (s *Schema) CheckCleaned(message []byte, clean func([]byte) []byte) ([]byte, error) {
-	var verdict error // of a program on the message as it came
-	if s.program != nil {
-		verdict = s.run(message)
-	}
-	// Whether all of it is JSON is not known yet, if v5 is to be asked or the
-	// pass has ended early.
-	if s.program == nil || verdict != nil {
-		if err := s.Scan(message); err != nil {
-			return nil, err
-		}
-	}
-	cleaned := clean(message)
-	switch {
-	case !bytes.Equal(cleaned, message):
-		verdict = s.Check(cleaned)
-	case s.program == nil:
-		verdict = s.askV5(message)
-	}
-	return cleaned, verdict
-}
-
 // Scan returns a [*Violation] if the message is not a JSON text within the
 // limits. It does not ask the schema.
 func (s *Schema) Scan(message []byte) error {
