@@ -140,7 +140,7 @@ func TestReadAllocates(t *testing.T) {
 		chain safeguard
 	}{
 		{"without rules", context.Background(), wsguard.AllowOrigins(home)},
-		{"every rule but a schema", context.Background(), fullChain()},
+		{"every rule", context.Background(), fullChain(wsguard.ValidateMessages(wsguard.MustCompileSchema(chatterSchema)))},
 		{"a context that can end", withEnd, fullChain()},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

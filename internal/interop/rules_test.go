@@ -16,6 +16,7 @@ var messageRules = []struct {
 }{
 	{"LimitMessages", wsguard.LimitMessages(10, 10, wsguard.PerConn)},
 	{"ValidateMessages", wsguard.ValidateMessages(wsguard.MustCompileSchema(`{"type":"object"}`))},
+	{"OutgoingMessages", wsguard.OutgoingMessages(wsguard.MustCompileSchema(`{"type":"object"}`))},
 	{"LimitBytes", wsguard.LimitBytes(1<<20, 1<<20, wsguard.PerIP)},
 	{"SanitizeMessages", wsguard.SanitizeMessages(wsguard.Sanitizer{})},
 	{"CheckMessages", wsguard.CheckMessages("any", func(context.Context, *wsguard.Conn, coder.MessageType, []byte) error { return nil })},
