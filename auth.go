@@ -25,6 +25,10 @@ type Principal struct {
 	// verifier must set it; see [InsecureNoExpiry]. (R25)
 	Expires time.Time
 
+	// IssuedAt is when the token was issued. A principal without it counts as
+	// older than every [Revocation].
+	IssuedAt time.Time
+
 	Scopes []string
 	Claims map[string]any // as the verifier decoded them
 }
@@ -234,7 +238,8 @@ func Authenticate(verifier Verifier, source TokenSource, more ...TokenSource) fu
 		case !p.Expires.IsZero() && !p.Expires.After(time.Now()):
 			return refuse(name, "token_expired", nil)
 		}
-		s.principal = &p
+		s.principal.Store(&p)
+		s.verifier = verifier
 		s.info.Subject, s.info.Issuer, s.info.TokenID = p.Subject, p.Issuer, p.TokenID
 		return nil
 	})

@@ -47,6 +47,7 @@ func newConn(s *session, u Upgrader) *Conn {
 	if c.queue.maxBytes <= 0 {
 		c.queue.maxBytes = 1 << 20
 	}
+	s.app.Store(c)
 	s.hold(func() { c.reads.release(); c.write.release() })
 	return c
 }
@@ -115,6 +116,9 @@ func (c *Conn) Read(ctx context.Context) (websocket.MessageType, []byte, error) 
 		return 0, nil, errTwoReaders
 	}
 	defer c.reading.Store(false)
+	if r := c.s.parting.Load(); r != nil {
+		c.s.end(r) // what was read before is answered
+	}
 	for {
 		typ, data, err := c.next(ctx)
 		if err != nil || data != nil {
@@ -347,7 +351,7 @@ func (c *Conn) Close(code websocket.StatusCode, reason string) error {
 }
 
 // Principal returns who Authenticate found, or nil. It must not be changed.
-func (c *Conn) Principal() *Principal { return c.s.principal }
+func (c *Conn) Principal() *Principal { return c.s.principal.Load() }
 
 // ClientIP returns the client's address: the socket's, or what TrustProxies
 // found behind proxies.

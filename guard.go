@@ -26,6 +26,7 @@ const (
 	factCloseCodes
 	factKeepRefused
 	factOutgoing
+	factTracked
 )
 
 // providers names who establishes a fact, for messages to developers.

@@ -112,6 +112,9 @@ func (w *writer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	if s.rules.any() && !s.claimed {
 		return w.fail(refuse("Chain", "rules_unclaimed", errUnclaimed))
 	}
+	if r := s.doomed(); r != nil {
+		return w.fail(r)
+	}
 	under := hijacker(w.ResponseWriter)
 	if under == nil {
 		return w.fail(notHijackable(w.ResponseWriter))
@@ -197,7 +200,7 @@ func hijacker(w http.ResponseWriter) (first http.Hijacker) {
 
 // upgrade puts the wire under the connection.
 func (s *session) upgrade(nc net.Conn, head []byte) (net.Conn, *bufio.ReadWriter) {
-	if p := s.principal; p != nil && !p.Expires.IsZero() {
+	if p := s.principal.Load(); p != nil && !p.Expires.IsZero() {
 		s.limits.Expiry = max(1, time.Until(p.Expires))
 	}
 	_, _ = s.locate()
@@ -212,6 +215,9 @@ func (s *session) upgrade(nc net.Conn, head []byte) (net.Conn, *bufio.ReadWriter
 	if err != nil {
 		// On a goroutine of its own: the end waits until it can be told.
 		go s.end(refuse("Observe", "internal_error", err))
+	}
+	if r := s.opened(); r != nil {
+		go s.end(r)
 	}
 	if s.claimed {
 		// Conn speaks for itself: the library's part ends with the handshake.

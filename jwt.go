@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -330,7 +331,19 @@ func (v *JWT) Verify(ctx context.Context, token string) (Principal, error) {
 		Expires: c.Expires,
 		Scopes:  c.Scopes,
 		Claims:  c.All,
+
+		IssuedAt: issuedAt(c.All),
 	}, nil
+}
+
+// issuedAt is the claim iat (RFC 7519, section 4.1.6), or zero without a usable one.
+func issuedAt(claims map[string]any) (t time.Time) {
+	if n, ok := claims["iat"].(json.Number); ok {
+		if s, err := n.Float64(); err == nil && s > 0 && s < 1<<40 {
+			t = time.UnixMilli(int64(s * 1000))
+		}
+	}
+	return t
 }
 
 func (v *JWT) verify(ctx context.Context, token string) (jose.Claims, error) {

@@ -34,7 +34,8 @@ func manyTypes(n int) Messages {
 
 // rulesOf are the rules of a connection with a spec.
 func rulesOf(spec MessageSpec) (*messageRules, *Conn) {
-	c := &Conn{s: &session{principal: &Principal{Scopes: []string{"read", "write"}}}}
+	c := &Conn{s: new(session)}
+	c.s.principal.Store(&Principal{Scopes: []string{"read", "write"}})
 	m := &c.s.rules
 	*m = messageRules{
 		rates:    []rateRule{{&rateKind{name: "LimitMessages"}, limit.NewBucket(1e9, 1e9)}},

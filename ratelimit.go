@@ -58,7 +58,8 @@ var (
 	// PerUser counts by issuer and subject together. It needs Authenticate
 	// before it.
 	PerUser = Key{name: "PerUser", needs: factPrincipal, of: func(s *session, _ *http.Request) ([]limit.Key, error) {
-		return []limit.Key{limit.UserKey(s.principal.Issuer, s.principal.Subject)}, nil
+		p := s.principal.Load()
+		return []limit.Key{limit.UserKey(p.Issuer, p.Subject)}, nil
 	}}
 
 	// PerConn counts each connection by itself. It is for messages and bytes.

@@ -63,6 +63,9 @@ var reasons = map[string]outcome{
 	"token_lifetime":       {http.StatusUnauthorized, StatusUnauthorized},
 	"token_expired":        {http.StatusUnauthorized, StatusUnauthorized},
 	"keys_unavailable":     {http.StatusServiceUnavailable, websocket.StatusTryAgainLater},
+	"token_revoked":        {http.StatusUnauthorized, StatusUnauthorized},
+	"shutting_down":        {http.StatusServiceUnavailable, websocket.StatusGoingAway},
+	"disconnected":         {http.StatusForbidden, websocket.StatusPolicyViolation},
 	"principal_incomplete": {http.StatusUnauthorized, StatusUnauthorized},
 	"key_unavailable":      {http.StatusInternalServerError, 0},
 

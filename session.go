@@ -33,7 +33,7 @@ type session struct {
 	https     func(http.Header) bool
 	hasBody   bool
 	redacted  url.Values // tokens that RedactQuery took out of the URL
-	principal *Principal
+	verifier  Verifier   // of Authenticate
 	observers []*Observer
 	codes     map[string]websocket.StatusCode
 	limits    wire.Limits
@@ -54,9 +54,15 @@ type session struct {
 	refusal atomic.Pointer[Refusal]
 	cancel  atomic.Pointer[context.CancelCauseFunc] // ends the context of Handler
 
+	principal atomic.Pointer[Principal]
+	parting   atomic.Pointer[Refusal] // ends the connection when the handler reads again
+	app       atomic.Pointer[Conn]    // nil under another library
+
 	mu    sync.Mutex
 	held  []func() // gives back what the connection holds
 	freed bool
+	open  bool     // upgraded: info is fixed, and conn is there
+	doom  *Refusal // what is to end it when it is
 }
 
 type sessionKey struct{}
@@ -254,6 +260,44 @@ func writeRefusal(w http.ResponseWriter, r *Refusal, keep bool) {
 // end ends the connection for a refusal. It may be called from anywhere, also
 // for a connection that is not upgraded yet or has ended.
 func (s *session) end(r *Refusal) { s.conn.End(s.cause(r)) }
+
+// depart is end for those who do not know how far the connection is: what is
+// not upgraded yet is refused when it would be.
+func (s *session) depart(r *Refusal) {
+	s.mu.Lock()
+	open := s.open
+	if !open && s.doom == nil {
+		s.doom = r
+	}
+	s.mu.Unlock()
+	if open {
+		s.end(r)
+	}
+}
+
+// doomed is what depart was called for before the upgrade, or nil.
+func (s *session) doomed() *Refusal {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.doom
+}
+
+// opened notes that the connection is there, and returns what is to end it.
+func (s *session) opened() *Refusal {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.open = true
+	return s.doom
+}
+
+// retire ends the connection once the handler is done with what it has read:
+// when it waits for the next message. Another library's ends at once.
+func (s *session) retire(r *Refusal) {
+	s.parting.Store(r) // first: Read sets reading, and then looks
+	if c := s.app.Load(); c == nil || c.reading.Load() {
+		s.depart(r)
+	}
+}
 
 // violation reports a refusal of the message layer or the wire. The error is
 // that a hook panicked.

@@ -87,6 +87,8 @@ type Refusal struct {
 	CloseCode  websocket.StatusCode // close code after the handshake
 	RetryAfter time.Duration        // when it is worth trying again; 0 is not known
 	Err        error                // detail for observers; never sent to the peer
+
+	farewell string // what the application closes with, in place of Reason
 }
 
 // Error returns the safeguard, the reason and the detail. It is meant for logs:
@@ -105,7 +107,12 @@ func (r *Refusal) Error() string {
 func (r *Refusal) Unwrap() error { return r.Err }
 
 // closeReason is what the peer reads in a close frame.
-func (r *Refusal) closeReason() string { return strings.ReplaceAll(r.Reason, "_", " ") }
+func (r *Refusal) closeReason() string {
+	if r.farewell != "" {
+		return r.farewell
+	}
+	return strings.ReplaceAll(r.Reason, "_", " ")
+}
 
 // refuse makes the refusal for a reason of the table.
 func refuse(safeguard, reason string, err error) *Refusal {

@@ -36,6 +36,7 @@ type clock struct {
 	patience    patience     // left for it
 	queued      int64        // what the system has taken of it and the peer has not
 	respondBy   atomic.Int64 // when the library must have responded, or never
+	expiry      atomic.Int64 // when the identity expires, or never
 	closeBy     atomic.Int64 // when the socket is closed at the latest, or never
 }
 
@@ -44,6 +45,7 @@ func (k *clock) start(c *Conn) {
 	for _, t := range []*atomic.Int64{&k.readSince, &k.messageBy, &k.writeBy, &k.respondBy, &k.closeBy, &k.at} {
 		t.Store(never)
 	}
+	k.expiry.Store(after(0, c.limits.Expiry))
 	k.mu.Lock()
 	k.timer = time.AfterFunc(time.Hour, k.fire)
 	k.timer.Stop()
@@ -102,7 +104,7 @@ func (k *clock) schedule(now int64) {
 		what Overdue
 	}{
 		{after(0, l.Lifetime), LifetimeOver},
-		{after(0, l.Expiry), Expired},
+		{k.expiry.Load(), Expired},
 		{after(k.lastMessage.Load(), l.Idle), Idle},
 		{first, SlowStart},
 		{k.messageBy.Load(), SlowMessage},
@@ -275,4 +277,18 @@ func (k *clock) endBy(d time.Duration) {
 		}
 	}
 	k.arm(by)
+}
+
+// SetExpiry makes the identity expire d from now, in place of Limits.Expiry; 0
+// is never. One that has expired already stays so.
+func (c *Conn) SetExpiry(d time.Duration) {
+	k := &c.clock
+	at := after(k.now(), d)
+	k.expiry.Store(at)
+	k.arm(at)
+}
+
+// LastActivity is when a message was last accepted, or when the connection began.
+func (c *Conn) LastActivity() time.Time {
+	return c.clock.born.Add(time.Duration(c.clock.lastMessage.Load()))
 }

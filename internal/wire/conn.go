@@ -166,7 +166,7 @@ func (c *Conn) Counts() Counts {
 
 // Touch says that a message was accepted: it resets the idle limit.
 func (c *Conn) Touch() {
-	if c.limits.Idle > 0 {
+	if c.limits.Idle > 0 || c.limits.Activity {
 		c.clock.lastMessage.Store(c.clock.now())
 	}
 }

@@ -27,7 +27,8 @@ type Limits struct {
 	Pong     time.Duration // silence after the ping
 	Idle     time.Duration // time without an accepted message
 	Lifetime time.Duration // age of the connection
-	Expiry   time.Duration // age at which the identity expires
+	Expiry   time.Duration // age at which the identity expires, until SetExpiry
+	Activity bool          // LastActivity will be asked for
 	First    time.Duration // age without a message
 
 	// MessageTime is how long the peer may stall within a message, WriteTime
