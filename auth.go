@@ -225,24 +225,32 @@ func Authenticate(verifier Verifier, source TokenSource, more ...TokenSource) fu
 			return refuse(name, reason, nil)
 		}
 		s.info.TokenFingerprint = jose.Fingerprint(token)
-		p, err := verify(r.Context(), verifier, token)
-		if err != nil {
-			return tokenRefusal(name, token, err)
+		s.verifier, s.mayLast = verifier, mayLast
+		p, refusal := s.vouch(r.Context(), name, token)
+		if refusal != nil {
+			return refusal
 		}
-		switch {
-		case p.Subject == "":
-			return refuse(name, "principal_incomplete", errors.New("the verifier returned a principal without a subject"))
-		case p.Expires.IsZero() && !mayLast:
-			return refuse(name, "principal_incomplete",
-				errors.New("the verifier returned a principal without an expiry: set Principal.Expires, or wrap the verifier in InsecureNoExpiry"))
-		case !p.Expires.IsZero() && !p.Expires.After(time.Now()):
-			return refuse(name, "token_expired", nil)
-		}
-		s.principal.Store(&p)
-		s.verifier = verifier
+		s.principal.Store(p)
 		s.info.Subject, s.info.Issuer, s.info.TokenID = p.Subject, p.Issuer, p.TokenID
 		return nil
 	})
+}
+
+// vouch finds out whom a token belongs to, now.
+func (s *session) vouch(ctx context.Context, name, token string) (*Principal, *Refusal) {
+	p, err := verify(ctx, s.verifier, token)
+	switch {
+	case err != nil:
+		return nil, tokenRefusal(name, token, err)
+	case p.Subject == "":
+		return nil, refuse(name, "principal_incomplete", errors.New("the verifier returned a principal without a subject"))
+	case p.Expires.IsZero() && !s.mayLast:
+		return nil, refuse(name, "principal_incomplete",
+			errors.New("the verifier returned a principal without an expiry: set Principal.Expires, or wrap the verifier in InsecureNoExpiry"))
+	case !p.Expires.IsZero() && !p.Expires.After(time.Now()):
+		return nil, refuse(name, "token_expired", nil)
+	}
+	return &p, nil
 }
 
 // verify calls the verifier. A panic is a refusal here and does not go on up:

@@ -1,11 +1,14 @@
 package wsguard_test
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"os/exec"
 	"strconv"
 	"strings"
 	"sync"
@@ -226,29 +229,20 @@ func TestTenThousand(t *testing.T) {
 		gone <- struct{}{}
 	}})
 	url := newServer(t, wsguard.Chain(wsguard.Observe(o), wsguard.Authenticate(people{}, wsguard.FromHeader("X-Token")), r.Track())(wsguard.Handler(echo)))
-	peers := make([]*peer, n)
-	for i := range peers {
-		subject := "many"
-		if i%(n/100) == 0 {
-			subject = "alice"
-		}
-		p, err := tryKnock(url, "X-Token: "+subject+"/"+strconv.Itoa(i))
-		if err != nil {
-			t.Fatal(i, err)
-		}
-		defer p.Close()
-		_ = p.SetDeadline(time.Now().Add(10 * patience))
-		peers[i] = p
+	// The clients are a process of their own: one may not have descriptors for both.
+	clients := exec.Command(os.Args[0], "-test.run=^TestManyClients$")
+	clients.Env = append(os.Environ(), "WSGUARD_TEST_CLIENTS="+url, "WSGUARD_TEST_N="+strconv.Itoa(n))
+	clients.Stderr = os.Stderr
+	out, err := clients.StdoutPipe()
+	if err == nil {
+		err = clients.Start()
 	}
-	answer := func(p *peer) { // a close frame, masked
-		head := make([]byte, 2)
-		if _, err := p.br.Read(head); err == nil {
-			_, _ = p.Write([]byte{0x88, 0x80, 0, 0, 0, 0})
-		}
-		_ = p.Close()
+	if err != nil {
+		t.Fatal(err)
 	}
-	for _, p := range peers {
-		go answer(p)
+	defer func() { _ = clients.Process.Kill(); _ = clients.Wait() }()
+	if line, err := bufio.NewReader(out).ReadString('\n'); line != "connected\n" {
+		t.Fatalf("the clients said %q, %v", line, err)
 	}
 	if got, err := r.Revoke(wsguard.Revocation{Issuer: issuer, Subject: "alice"}); got != 100 || err != nil {
 		t.Errorf("%d, %v", got, err)
@@ -269,6 +263,35 @@ func TestTenThousand(t *testing.T) {
 	if len(ended) != 2 || ended["alice 3000"] != 100 || ended["many 1001"] != n-100 {
 		t.Errorf("ended %v", ended)
 	}
+}
+
+// TestManyClients is the clients of TestTenThousand.
+func TestManyClients(t *testing.T) {
+	url := os.Getenv("WSGUARD_TEST_CLIENTS")
+	if url == "" {
+		return
+	}
+	n, _ := strconv.Atoi(os.Getenv("WSGUARD_TEST_N"))
+	var wg sync.WaitGroup
+	for i := range n {
+		subject := "many"
+		if i%(n/100) == 0 {
+			subject = "alice"
+		}
+		p, err := tryKnock(url, "X-Token: "+subject+"/"+strconv.Itoa(i))
+		if err != nil {
+			t.Fatal(i, err)
+		}
+		_ = p.SetDeadline(time.Now().Add(10 * patience))
+		wg.Go(func() {
+			defer p.Close()
+			if _, err := p.br.ReadByte(); err == nil { // a close frame, and its answer
+				_, _ = p.Write([]byte{0x88, 0x80, 0, 0, 0, 0})
+			}
+		})
+	}
+	fmt.Println("connected")
+	wg.Wait()
 }
 
 // A handler answers what it has read before its connection goes.

@@ -34,6 +34,8 @@ type session struct {
 	hasBody   bool
 	redacted  url.Values // tokens that RedactQuery took out of the URL
 	verifier  Verifier   // of Authenticate
+	mayLast   bool       // whose principals need no expiry
+	registry  *Registry
 	observers []*Observer
 	codes     map[string]websocket.StatusCode
 	limits    wire.Limits
@@ -61,8 +63,9 @@ type session struct {
 	mu    sync.Mutex
 	held  []func() // gives back what the connection holds
 	freed bool
-	open  bool     // upgraded: info is fixed, and conn is there
-	doom  *Refusal // what is to end it when it is
+	swap  sync.Mutex // one principal at a time takes the place of another
+	open  bool       // upgraded: info is fixed, and conn is there
+	doom  *Refusal   // what is to end it when it is
 }
 
 type sessionKey struct{}
