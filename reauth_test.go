@@ -109,3 +109,15 @@ func ExampleConn_Reauthenticate() {
 		return c.Reauthenticate(ctx, string(token)) // TryReauthenticate would let it try again
 	})))
 }
+
+// What is revoked between Track and the upgrade is refused there. (R28)
+func TestRevokeDuringAHandshake(t *testing.T) {
+	var r wsguard.Registry
+	url, rec := tracked(t, &r, http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		if n, err := r.Revoke(wsguard.Revocation{Issuer: issuer, Subject: "alice"}); n != 1 || err != nil {
+			t.Errorf("%d, %v", n, err)
+		}
+		wsguard.Handler(echo).ServeHTTP(w, req)
+	}))
+	wantOutcome(t, rec, knock(t, url, "X-Token: alice/1"), 401, "token_revoked")
+}
