@@ -47,6 +47,20 @@ func document() (schemaText, message string) {
 
 var documentSchema, documentText = document()
 
+// order is a message of about 2 KB with arrays in arrays.
+func order() (schemaText, message string) {
+	var b strings.Builder
+	for i := range 12 {
+		fmt.Fprintf(&b, `,{"sku":"AB-%04d","count":%d,"price":%d.95,"options":[["size","%d"],["color","blue"]],"parts":[[1,2,%d],[4,5,6],[7,8,9]]}`, i, i+1, i+10, i, i)
+	}
+	return `{"type":"object","additionalProperties":false,"required":["id","items"],"properties":{"id":{"type":"integer"},"items":{"type":"array","minItems":1,"maxItems":100,"items":{
+		"type":"object","additionalProperties":false,"required":["sku","count","price"],"properties":{"sku":{"type":"string","pattern":"^[A-Z]{2}-[0-9]{4}$"},"count":{"type":"integer","minimum":1},
+		"price":{"type":"number","multipleOf":0.01},"options":{"type":"array","maxItems":9,"uniqueItems":true,"items":{"type":"array","prefixItems":[{"enum":["size","color"]},{"type":"string","maxLength":20}],"items":false}},
+		"parts":{"type":"array","maxItems":9,"items":{"type":"array","maxItems":9,"items":{"type":"integer","minimum":0}}}}}}}}`, `{"id":42,"items":[` + b.String()[1:] + `]}`
+}
+
+var orderSchema, orderText = order()
+
 var rows = []struct{ name, schema, message string }{
 	{"chat", chatSchema, chat},
 	{"chat, refused at its end", chatSchema, strings.Replace(chat, `"c"]`, `"d"]`, 1)},
@@ -54,6 +68,11 @@ var rows = []struct{ name, schema, message string }{
 	{"formats", `{"properties":{"id":{"format":"uuid"},"at":{"format":"date-time"},"by":{"format":"email"},"slug":{"pattern":"^[a-z0-9]+(-[a-z0-9]+)*$"}}}`,
 		`{"id":"7f9c2ba4-e88f-827d-1111-222233334444","at":"2026-01-01T12:00:00Z","by":"someone@example.com","slug":"a-message-of-some-words"}`},
 	{"document of 16 KB", documentSchema, documentText},
+	{"order of 2 KB", orderSchema, orderText},
+	{"oneOf that a const narrows", `{"oneOf":[
+		{"properties":{"type":{"const":"join"},"room":{"type":"string"}},"required":["type","room"]},
+		{"properties":{"type":{"const":"say"},"text":{"type":"string","maxLength":64}},"required":["type","text"]},
+		{"properties":{"type":{"const":"leave"}},"required":["type"]}]}`, `{"type":"say","text":"Hello, how are you today?"}`},
 	{"depth bomb", chatSchema, strings.Repeat("[", 16<<10)},
 	{"depth bomb that types allow", `{}`, strings.Repeat("[", 16<<10)},
 	{"wide object", `{}`, wide(256)},
