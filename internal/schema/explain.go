@@ -59,7 +59,11 @@ func (x *explainer) value(set []node) {
 	for _, s := range set {
 		key += s.Location + " "
 	}
-	if x.seen[key] || len(x.seen) == maxExplained {
+	if len(x.seen) == maxExplained {
+		x.warn(set[0], "there are too many combinations of branches to look at all of them")
+		x.seen[key] = true // says it once
+	}
+	if x.seen[key] || len(x.seen) > maxExplained {
 		return
 	}
 	x.seen[key] = true
@@ -111,7 +115,7 @@ func branchesOf(s node) [][][]node {
 var never = &jsonschema.Schema{Location: "false", Always: new(bool)}
 
 // otherwise stands in a set for the if that does not hold.
-var otherwise = &jsonschema.Schema{Location: "else", MinLength: -1, MaxLength: -1, MinItems: -1, MaxItems: -1}
+var otherwise = &jsonschema.Schema{Location: "else", MaxLength: -1, MaxItems: -1, MaxProperties: -1}
 
 func within(part, set []node) bool {
 	return !slices.ContainsFunc(part, func(s node) bool { return !slices.Contains(set, s) })

@@ -37,6 +37,7 @@ func TestExplain(t *testing.T) {
 		{"branches of a closed object", `{"type":"object","properties":{"a":{"type":"null"}},` + closed + `,"anyOf":[{"required":["a"]},{"maxProperties":0}]}`, nil},
 		{"bounded if", `{"type":"string","if":{"pattern":"^a$"},"then":{"maxLength":3},"else":{"maxLength":9}}`, nil},
 		{"unbounded else", `{"type":"string","if":{"pattern":"^a$"},"then":{"maxLength":3}}`, []string{"#: " + text}},
+		{"closed in one case", `{"type":"object","if":{"required":["a"]},"then":{"additionalProperties":false}}`, []string{"#: " + open}},
 		{"pattern", `{"type":"string","maxLength":9,"pattern":"^a|b$"}`, []string{"#: the pattern is not anchored and may match anywhere: begin it with ^ and end it with $"}},
 		{"pattern of names", `{"type":"object","patternProperties":{"x-":{"type":"null"}},` + closed + `}`, []string{"#: an expression of patternProperties may match anywhere in a name: begin it with ^"}},
 		{"recursive anyOf", `{"anyOf":[{"type":"null"},{"type":"array","maxItems":2,"items":{"$ref":"#"}}]}`, []string{"#: a recursive anyOf is followed in all branches on every level"}},
@@ -51,6 +52,9 @@ func TestExplain(t *testing.T) {
 // A schema with more branches than can be walked over is explained in part.
 func TestExplainEnds(t *testing.T) {
 	choice := `{"anyOf":[{"required":["a"]},{"required":["b"]},{"required":["c"]}]}`
-	compile(t, `{"allOf":[`+strings.Repeat(choice+",", 30)+choice+`]}`).Explain()
+	x := compile(t, `{"allOf":[`+strings.Repeat(choice+",", 30)+choice+`]}`).Explain()
+	if len(x.Warnings) == 0 || !slices.ContainsFunc(x.Warnings, func(w string) bool { return strings.Contains(w, "too many combinations") }) {
+		t.Errorf("nothing is said of what was not looked at: %s", x.Warnings)
+	}
 	compile(t, tenBranches+`}`).Explain()
 }
