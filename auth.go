@@ -77,6 +77,8 @@ type TokenSource struct {
 	cookie bool
 	// take returns what is there, and removes it where it could leak.
 	take func(*session, *http.Request) []string
+	// spend takes the place of the verifier, where it is not nil.
+	spend func(*session, *http.Request, string) (Principal, error)
 }
 
 // FromAuthorization takes the token from "Authorization: Bearer <token>"
@@ -220,13 +222,17 @@ func Authenticate(verifier Verifier, source TokenSource, more ...TokenSource) fu
 	unlimited, _ := verifier.(interface{ allowsNoExpiry() bool })
 	mayLast := unlimited != nil && unlimited.allowsNoExpiry()
 	return safeguard(ru, func(s *session, r *http.Request) *Refusal {
-		token, reason := findToken(s, r, sources)
+		token, src, reason := findToken(s, r, sources)
 		if reason != "" {
 			return refuse(name, reason, nil)
 		}
 		s.info.TokenFingerprint = jose.Fingerprint(token)
 		s.verifier, s.mayLast = verifier, mayLast
-		p, refusal := s.vouch(r.Context(), name, token)
+		ask := verification(verifier.Verify)
+		if src.spend != nil {
+			ask = func(_ context.Context, token string) (Principal, error) { return src.spend(s, r, token) }
+		}
+		p, refusal := s.vouch(r.Context(), name, ask, token)
 		if refusal != nil {
 			return refusal
 		}
@@ -237,43 +243,63 @@ func Authenticate(verifier Verifier, source TokenSource, more ...TokenSource) fu
 }
 
 // vouch finds out whom a token belongs to, now.
-func (s *session) vouch(ctx context.Context, name, token string) (*Principal, *Refusal) {
-	p, err := verify(ctx, s.verifier, token)
-	switch {
-	case err != nil:
+func (s *session) vouch(ctx context.Context, name string, ask verification, token string) (*Principal, *Refusal) {
+	p, err := verify(ctx, ask, token)
+	if err != nil {
 		return nil, tokenRefusal(name, token, err)
-	case p.Subject == "":
-		return nil, refuse(name, "principal_incomplete", errors.New("the verifier returned a principal without a subject"))
-	case p.Expires.IsZero() && !s.mayLast:
-		return nil, refuse(name, "principal_incomplete",
-			errors.New("the verifier returned a principal without an expiry: set Principal.Expires, or wrap the verifier in InsecureNoExpiry"))
-	case !p.Expires.IsZero() && !p.Expires.After(time.Now()):
-		return nil, refuse(name, "token_expired", nil)
+	}
+	if r := p.complete(name, s.mayLast); r != nil {
+		return nil, r
 	}
 	return &p, nil
 }
 
+// complete refuses a principal that could not be told from others, or whose
+// connection would not end.
+func (p *Principal) complete(name string, mayLast bool) *Refusal {
+	switch {
+	case p.Subject == "":
+		return refuse(name, "principal_incomplete", errors.New("the verifier returned a principal without a subject"))
+	case p.Expires.IsZero() && !mayLast:
+		return refuse(name, "principal_incomplete",
+			errors.New("the verifier returned a principal without an expiry: set Principal.Expires, or wrap the verifier in InsecureNoExpiry"))
+	case !p.Expires.IsZero() && !p.Expires.After(time.Now()):
+		return refuse(name, "token_expired", nil)
+	}
+	return nil
+}
+
+// verification is what a Verifier does.
+type verification func(ctx context.Context, token string) (Principal, error)
+
 // verify calls the verifier. A panic is a refusal here and does not go on up:
 // its text may hold the token, and would be logged by whoever recovers it.
-func verify(ctx context.Context, v Verifier, token string) (p Principal, err error) {
+func verify(ctx context.Context, ask verification, token string) (p Principal, err error) {
 	defer func() {
 		if text := recover(); text != nil {
 			err = panicked("the verifier", text)
 		}
 	}()
-	return v.Verify(ctx, token)
+	return ask(ctx, token)
 }
 
-// findToken returns the one token of a request, or the reason why there is
-// none. Every source is asked, so that each removes what must not go further.
-func findToken(s *session, r *http.Request, sources []TokenSource) (token, reason string) {
-	var explicit, cookies []string
-	for _, src := range sources {
-		found := src.take(s, r)
-		if src.cookie {
-			cookies = append(cookies, found...)
-		} else {
-			explicit = append(explicit, found...)
+// findToken returns the one token of a request and where it was, or the reason
+// why there is none. Every source is asked, so that each removes what must not
+// go further.
+func findToken(s *session, r *http.Request, sources []TokenSource) (token string, from *TokenSource, reason string) {
+	type place struct {
+		token string
+		from  *TokenSource
+	}
+	var explicit, cookies []place
+	for i := range sources {
+		src := &sources[i]
+		for _, token := range src.take(s, r) {
+			if src.cookie {
+				cookies = append(cookies, place{token, src})
+			} else {
+				explicit = append(explicit, place{token, src})
+			}
 		}
 	}
 	if _, judged := r.Header["Origin"]; len(explicit) == 0 && judged {
@@ -281,11 +307,11 @@ func findToken(s *session, r *http.Request, sources []TokenSource) (token, reaso
 	}
 	switch len(explicit) {
 	case 0:
-		return "", "token_missing"
+		return "", nil, "token_missing"
 	case 1:
-		return explicit[0], ""
+		return explicit[0].token, explicit[0].from, ""
 	}
-	return "", "token_ambiguous"
+	return "", nil, "token_ambiguous"
 }
 
 // tokenRefusal makes the refusal for a verifier's error, which must not quote

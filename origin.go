@@ -86,24 +86,28 @@ func CheckOrigins(config OriginConfig) func(http.Handler) http.Handler {
 
 func checkOrigins(name string, set *origin.Set, allowMissing bool) func(http.Handler) http.Handler {
 	return safeguard(rule{name: name, provides: factOrigin}, func(_ *session, r *http.Request) *Refusal {
-		values := r.Header["Origin"]
-		switch {
-		case len(values) == 0 && allowMissing:
-			return nil
-		case len(values) == 0:
-			return refuse(name, "origin_missing", nil)
-		case len(values) > 1:
-			return refuse(name, "origin_duplicated", nil)
-		}
-		o, err := origin.Parse(values[0])
-		if err != nil {
-			return refuse(name, "origin_malformed", err)
-		}
-		if !set.Contains(o) {
-			return refuse(name, "origin_not_allowed", nil)
-		}
-		return nil
+		return judgeOrigin(name, set, allowMissing, r)
 	})
+}
+
+func judgeOrigin(name string, set *origin.Set, allowMissing bool, r *http.Request) *Refusal {
+	values := r.Header["Origin"]
+	switch {
+	case len(values) == 0 && allowMissing:
+		return nil
+	case len(values) == 0:
+		return refuse(name, "origin_missing", nil)
+	case len(values) > 1:
+		return refuse(name, "origin_duplicated", nil)
+	}
+	o, err := origin.Parse(values[0])
+	if err != nil {
+		return refuse(name, "origin_malformed", err)
+	}
+	if !set.Contains(o) {
+		return refuse(name, "origin_not_allowed", nil)
+	}
+	return nil
 }
 
 // AllowHosts admits a request only if its Host header (RFC 9110, section 7.2)

@@ -34,7 +34,7 @@ func (s *session) reauthenticate(ctx context.Context, token string) *Refusal {
 	if s.verifier == nil {
 		return refuse(name, "safeguard_missing", errors.New("there is no Authenticate in the chain whose verifier could be asked"))
 	}
-	p, refusal := s.vouch(ctx, name, token)
+	p, refusal := s.vouch(ctx, name, s.verifier.Verify, token)
 	if refusal != nil {
 		if refusal.CloseCode == 0 {
 			r := *refusal

@@ -242,6 +242,9 @@ func writeRefusal(w http.ResponseWriter, r *Refusal, keep bool) {
 		h.Set("WWW-Authenticate", "Bearer")
 	case http.StatusMethodNotAllowed:
 		h.Set("Allow", http.MethodGet)
+		if r.Reason == "post_required" {
+			h.Set("Allow", http.MethodPost)
+		}
 	case http.StatusUpgradeRequired:
 		h.Set("Upgrade", "websocket")
 		h.Set("Sec-WebSocket-Version", "13")
