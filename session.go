@@ -43,6 +43,7 @@ type session struct {
 	claimed   bool // the rules will be applied by a Conn
 	// keepRefused leaves the connection open if the handshake is refused.
 	keepRefused bool
+	refused     []func(*Refusal) // told if the handshake is refused
 
 	writer   writer
 	answered bool        // the handshake is decided
@@ -217,6 +218,9 @@ func panicked(where string, p any) *Refusal {
 func (s *session) refuse(w http.ResponseWriter, r *Refusal) {
 	if s.answered {
 		return
+	}
+	for _, tell := range s.refused {
+		tell(r)
 	}
 	_ = s.observeHandshake(r)
 	s.free()

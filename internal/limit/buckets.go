@@ -78,6 +78,17 @@ func (t *Buckets) Allow(k Key, n int) (ok bool, retryAfter time.Duration) {
 	return b.allow(n) // under the lock, so that b is not evicted in between
 }
 
+// Owe takes n tokens, at most burst, from the bucket of k, also those that it
+// does not have: the key gets none until they have come.
+func (t *Buckets) Owe(k Key, n int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	b := t.find(k)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.lim.ReserveN(time.Now(), min(max(n, 0), t.burst))
+}
+
 // Bucket returns the bucket of k for a connection to hold while it lives, so
 // that its messages look nothing up. A bucket that is held is not evicted. One
 // that was given out at capacity is the overflow bucket until it is released.
