@@ -95,11 +95,15 @@ func New(c Config) (*Source, error) {
 	if err := errors.Join(problems...); err != nil {
 		return nil, err
 	}
-	s := &Source{config: c}
-	if c.Client != nil {
-		s.client = *c.Client
+	return &Source{config: c, client: clientOf(c.Client)}, nil
+}
+
+// clientOf returns the client of a Config with what holds for each.
+func clientOf(given *http.Client) (c http.Client) {
+	if given != nil {
+		c = *given
 	} else {
-		s.client.Transport = &http.Transport{
+		c.Transport = &http.Transport{
 			Proxy:                  http.ProxyFromEnvironment,
 			DisableKeepAlives:      true,
 			MaxResponseHeaderBytes: maxHeader,
@@ -107,8 +111,8 @@ func New(c Config) (*Source, error) {
 	}
 	// A redirect could lead to where nobody configured (R17). It is answered as
 	// every status but 200 is.
-	s.client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	return s, nil
+	c.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	return c
 }
 
 func setDefault(d *time.Duration, value time.Duration) {
@@ -220,12 +224,31 @@ func (s *Source) get() (set *keySet, err error) {
 	}()
 	ctx, cancel := context.WithTimeout(context.Background(), fetchTimeout)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.config.URL, nil)
+	body, err := get(ctx, &s.client, s.config.URL, "application/jwk-set+json, application/json")
 	if err != nil {
 		return nil, err
 	}
-	req.Header.Set("Accept", "application/jwk-set+json, application/json")
-	resp, err := s.client.Do(req)
+	keys, skipped, err := jose.ParseJWKS(body)
+	if err != nil {
+		return nil, err
+	}
+	now := time.Now()
+	return &keySet{
+		keys:    keys,
+		skipped: skipped,
+		due:     now.Add(jitter(s.config.RefreshEvery)),
+		expires: now.Add(s.config.MaxStale),
+	}, nil
+}
+
+// get fetches a document.
+func get(ctx context.Context, client *http.Client, url, accept string) ([]byte, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set("Accept", accept)
+	resp, err := client.Do(req)
 	if err != nil {
 		return nil, err
 	}
@@ -240,17 +263,7 @@ func (s *Source) get() (set *keySet, err error) {
 	if len(body) > maxBody {
 		return nil, fmt.Errorf("longer than %d bytes", maxBody)
 	}
-	keys, skipped, err := jose.ParseJWKS(body)
-	if err != nil {
-		return nil, err
-	}
-	now := time.Now()
-	return &keySet{
-		keys:    keys,
-		skipped: skipped,
-		due:     now.Add(jitter(s.config.RefreshEvery)),
-		expires: now.Add(s.config.MaxStale),
-	}, nil
+	return body, nil
 }
 
 // jitter returns d give or take a tenth, so that the processes of a fleet that
