@@ -3,7 +3,6 @@ package wsguard
 import (
 	"fmt"
 	"net/http"
-	"time"
 
 	"golang.org/x/time/rate"
 
@@ -44,12 +43,8 @@ func LimitAttempts(l AttemptLimit) func(http.Handler) http.Handler {
 		if err != nil {
 			return keyRefusal(name, err)
 		}
-		for i, k := range keys {
-			if ok, wait := tables[i].Allow(k, 1); !ok {
-				refusal := refuse(name, "handshake_rate", nil)
-				refusal.RetryAfter = wait + spread(time.Second)
-				return refusal
-			}
+		if refusal := takeHandshake(name, tables, keys); refusal != nil {
+			return refusal
 		}
 		s.refused = append(s.refused, func(refusal *Refusal) {
 			if refusal.Status == http.StatusUnauthorized {

@@ -151,15 +151,20 @@ func LimitHandshakes(r rate.Limit, burst int, key Key) func(http.Handler) http.H
 		if err != nil {
 			return keyRefusal(name, err)
 		}
-		for i, k := range keys {
-			if ok, wait := tables[i].Allow(k, 1); !ok {
-				refusal := refuse(name, "handshake_rate", nil)
-				refusal.RetryAfter = wait + spread(time.Second)
-				return refusal
-			}
-		}
-		return nil
+		return takeHandshake(name, tables, keys)
 	})
+}
+
+// takeHandshake takes a handshake from what each key has left.
+func takeHandshake(name string, tables []*limit.Buckets, keys []limit.Key) *Refusal {
+	for i, k := range keys {
+		if ok, wait := tables[i].Allow(k, 1); !ok {
+			refusal := refuse(name, "handshake_rate", nil)
+			refusal.RetryAfter = wait + spread(time.Second)
+			return refusal
+		}
+	}
+	return nil
 }
 
 // LimitMessages bounds how many messages may come: r a second on average,

@@ -12,8 +12,9 @@ package discriminator
 
 import (
 	"bytes"
-	"unicode/utf16"
 	"unicode/utf8"
+
+	"github.com/wsguard/wsguard/internal/jsonscan"
 )
 
 // MaxLength is the greatest length in bytes of a name and of a type.
@@ -89,15 +90,12 @@ func compare(raw, name []byte) (same, exact bool) {
 // false if there is no room, or if an escape is malformed or a lone surrogate.
 func unescape(b, raw []byte) (out []byte, ok bool) {
 	for len(raw) > 0 {
-		r, n := rune(raw[0]), 1
-		switch {
-		case r == '\\':
-			if r, n = escape(raw); n == 0 {
+		if raw[0] == '\\' {
+			if _, wrong := jsonscan.Escape(raw); wrong != "" {
 				return nil, false
 			}
-		case r >= utf8.RuneSelf:
-			r, n = utf8.DecodeRune(raw)
 		}
+		r, n := jsonscan.DecodeRune(raw)
 		if len(b)+utf8.RuneLen(r) > cap(b) {
 			return nil, false
 		}
@@ -105,63 +103,6 @@ func unescape(b, raw []byte) (out []byte, ok bool) {
 		raw = raw[n:]
 	}
 	return b, true
-}
-
-// escape returns the character of the escape sequence that raw begins with, and
-// its length, which is 0 if it is none.
-func escape(raw []byte) (rune, int) {
-	if len(raw) < 2 {
-		return 0, 0
-	}
-	switch c := raw[1]; c {
-	case '"', '\\', '/':
-		return rune(c), 2
-	case 'b':
-		return '\b', 2
-	case 'f':
-		return '\f', 2
-	case 'n':
-		return '\n', 2
-	case 'r':
-		return '\r', 2
-	case 't':
-		return '\t', 2
-	case 'u':
-		r := hex4(raw[2:])
-		if r < 0 {
-			return 0, 0
-		}
-		if !utf16.IsSurrogate(r) {
-			return r, 6
-		}
-		if len(raw) >= 12 && raw[6] == '\\' && raw[7] == 'u' {
-			if r = utf16.DecodeRune(r, hex4(raw[8:])); r != utf8.RuneError {
-				return r, 12
-			}
-		}
-	}
-	return 0, 0
-}
-
-// hex4 returns the value of the four hexadecimal digits that b begins with,
-// and -1 if it does not.
-func hex4(b []byte) rune {
-	if len(b) < 4 {
-		return -1
-	}
-	var r rune
-	for _, c := range b[:4] {
-		switch {
-		case '0' <= c && c <= '9':
-			c -= '0'
-		case 'a' <= c|0x20 && c|0x20 <= 'f':
-			c = c | 0x20 - 'a' + 10
-		default:
-			return -1
-		}
-		r = r<<4 | rune(c)
-	}
-	return r
 }
 
 // skip returns the index behind the value at a place.
