@@ -39,8 +39,9 @@ type parser struct {
 	buf  [maxHeader]byte // of a header that comes in pieces
 	have uint8           // bytes of it so far
 
-	op        byte // of the frame, from its first byte on
-	key       [4]byte
+	op        byte    // of the frame, from its first byte on
+	key       [4]byte // that payloads are judged with
+	taken     [4]byte // that is taken off them before
 	fin       bool
 	inPayload bool  // a header was complete, its frame is not
 	left      int64 // bytes of the frame's payload still to come
@@ -82,11 +83,11 @@ func (p *parser) next(b []byte) (n int, ev event, err error) {
 			return n, nothing, nil
 		}
 		if p.took = int(k); p.unmask {
-			mask(b[:k], p.key, p.seen)
+			mask(b[:k], p.taken, p.seen)
 		}
 		switch {
 		case p.op&0x8 == 0:
-			if p.payloads += k; p.isText && !p.text.Masked(b[:k], p.mask(), p.seen) {
+			if p.payloads += k; p.isText && !p.text.Masked(b[:k], p.key, p.seen) {
 				err = InvalidText
 			}
 		case p.op == opClose:
@@ -234,8 +235,13 @@ func (p *parser) declared(h []byte) error {
 // start begins the payload behind a header that is all there.
 func (p *parser) start(h []byte) {
 	p.have, p.inPayload = 0, true
-	if h[1]&0x80 != 0 {
-		p.key = [4]byte(h[len(h)-4:])
+	if h[1]&0x80 == 0 {
+		return
+	}
+	if key := [4]byte(h[len(h)-4:]); p.unmask {
+		p.taken = key
+	} else {
+		p.key = key
 	}
 }
 
@@ -262,7 +268,7 @@ func (p *parser) checkLimits(length int64) error {
 
 // closePayload takes a close frame's code, and judges its reason.
 func (p *parser) closePayload(b []byte) error {
-	key, at := p.mask(), p.seen
+	key, at := p.key, p.seen
 	for len(b) > 0 && at < int64(len(p.code)) {
 		p.code[at] = b[0] ^ key[at]
 		b = b[1:]
@@ -272,14 +278,6 @@ func (p *parser) closePayload(b []byte) error {
 		return InvalidReason
 	}
 	return nil
-}
-
-// mask is what still masks the payload as it is judged.
-func (p *parser) mask() (key [4]byte) {
-	if p.limits != nil && !p.unmask {
-		key = p.key
-	}
-	return key
 }
 
 func (p *parser) endFrame() (event, error) {
