@@ -140,6 +140,7 @@ func (c *Conn) next(ctx context.Context) (websocket.MessageType, []byte, error) 
 		return 0, nil, c.fail(err)
 	}
 	began := c.watched()
+	c.s.rules.now = began
 	data, refusal := c.check(ctx, typ, payload)
 	if refusal != nil && c.over() { // while it was paced, say
 		return 0, nil, c.fail(refusal)

@@ -244,12 +244,12 @@ func limitMessages(kind rateKind, r rate.Limit, burst int, key Key) func(http.Ha
 
 // check takes what so many messages of so many bytes cost, or waits for it.
 func (l *rateRule) check(ctx context.Context, c *Conn, messages, bytes int) *Refusal {
-	cost := messages
+	rules, cost := &c.s.rules, messages
 	if l.bytes {
 		cost = bytes
 	}
 	for {
-		ok, wait := l.bucket.Allow(cost)
+		ok, wait := l.bucket.Allow(rules.time(), cost)
 		switch {
 		case ok:
 			return nil
@@ -261,6 +261,7 @@ func (l *rateRule) check(ctx context.Context, c *Conn, messages, bytes int) *Ref
 		t := time.NewTimer(wait)
 		select {
 		case <-t.C:
+			rules.now = time.Now()
 		case <-c.s.conn.Done():
 			t.Stop()
 			return refuse(l.name, "context_ended", net.ErrClosed)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"reflect"
+	"time"
 
 	"github.com/coder/websocket"
 
@@ -25,6 +26,7 @@ type messageRules struct {
 	checks   []messageCheck
 	outgoing *outgoingRule
 
+	now     time.Time       // when the message came, once somebody asks
 	state   int             // that accepted messages have led to
 	buckets []*limit.Bucket // of types with a rate, once they have come
 }
@@ -100,6 +102,15 @@ func (m *messageRules) spend(ctx context.Context, c *Conn, messages, bytes int) 
 	return nil
 }
 
+// time is when the message came. To look at the clock is much of what a limit
+// costs, so all limits and the observers share one look.
+func (m *messageRules) time() time.Time {
+	if m.now.IsZero() {
+		m.now = time.Now()
+	}
+	return m.now
+}
+
 // strip returns what the schema will be asked about. A text is scanned for it
 // only where something may be stripped, as whoever judges it scans it anyway.
 func (m *messageRules) strip(data []byte) ([]byte, *Refusal) {
@@ -142,7 +153,7 @@ func (m *messageRules) judge(ctx context.Context, c *Conn, data []byte, size int
 		return nil, r
 	}
 	if of.Rate > 0 {
-		if ok, wait := m.bucket(of).Allow(1); !ok {
+		if ok, wait := m.bucket(of).Allow(m.time(), 1); !ok {
 			r := refuse(name, "message_rate", nil)
 			r.RetryAfter = wait
 			return nil, r

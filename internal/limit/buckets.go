@@ -75,7 +75,7 @@ func (t *Buckets) Allow(k Key, n int) (ok bool, retryAfter time.Duration) {
 	if b.place != nil {
 		t.idle.MoveToBack(b.place)
 	}
-	return b.allow(n) // under the lock, so that b is not evicted in between
+	return b.allow(time.Now(), n) // under the lock, so that b is not evicted in between
 }
 
 // Owe takes n tokens, at most burst, from the bucket of k, also those that it
@@ -86,7 +86,7 @@ func (t *Buckets) Owe(k Key, n int) {
 	b := t.find(k)
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.lim.ReserveN(time.Now(), min(max(n, 0), t.burst))
+	b.lim.ReserveN(b.at(time.Now()), min(max(n, 0), t.burst))
 }
 
 // Bucket returns the bucket of k for a connection to hold while it lives, so
@@ -153,11 +153,13 @@ func NewBucket(r rate.Limit, burst int) *Bucket {
 }
 
 // Allow is as [Buckets.Allow], and allocates nothing. After Release, it refuses.
-func (b *Bucket) Allow(n int) (ok bool, retryAfter time.Duration) {
+// Now is the time; a caller who asks several buckets reads the clock once. One
+// who is late gets nothing for what others have been granted since.
+func (b *Bucket) Allow(now time.Time, n int) (ok bool, retryAfter time.Duration) {
 	if b.released.Load() {
 		return false, 0
 	}
-	return b.shared.allow(n)
+	return b.shared.allow(now, n)
 }
 
 // Release ends the hold. Only the first call counts: a second one would let the
@@ -176,24 +178,24 @@ func (b *Bucket) Release() {
 
 // bucket is a token bucket with its place in the table.
 type bucket struct {
-	mu  sync.Mutex // held from reading the clock to taking the tokens
-	lim *rate.Limiter
+	mu     sync.Mutex // guards the two
+	lim    *rate.Limiter
+	latest time.Time // that lim has seen
 
 	key     Key
 	holders int           // guarded by Buckets.mu
 	place   *list.Element // in Buckets.idle, nil if held; guarded by Buckets.mu
 }
 
-// allow takes n tokens, or says when there will be as many. A time that is older
-// than another caller's would make the limiter grant the time between the two
-// twice, so the clock is read under the lock. A negative n would add tokens.
-func (b *bucket) allow(n int) (ok bool, retryAfter time.Duration) {
+// allow takes n tokens, or says when there will be as many. A negative n would
+// add tokens.
+func (b *bucket) allow(now time.Time, n int) (ok bool, retryAfter time.Duration) {
 	if n < 0 || n > b.lim.Burst() {
 		return false, 0
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	now := time.Now()
+	now = b.at(now)
 	if b.lim.AllowN(now, n) {
 		return true, 0
 	}
@@ -203,6 +205,16 @@ func (b *bucket) allow(n int) (ok bool, retryAfter time.Duration) {
 		return false, math.MaxInt64
 	}
 	return false, time.Duration(wait)
+}
+
+// at returns now, or the latest time there was: one that is older than another
+// caller's would make the limiter grant the time between the two twice. It
+// needs mu.
+func (b *bucket) at(now time.Time) time.Time {
+	if now.After(b.latest) {
+		b.latest = now
+	}
+	return b.latest
 }
 
 // full reports whether the bucket is as a new one.

@@ -69,7 +69,7 @@ func each(t *testing.T, r rate.Limit, burst int, f func(t *testing.T, allow func
 		synctest.Test(t, func(t *testing.T) {
 			h := limit.NewBuckets(r, burst, 10).Bucket(limit.Everyone)
 			defer h.Release()
-			f(t, h.Allow)
+			f(t, func(n int) (bool, time.Duration) { return h.Allow(time.Now(), n) })
 		})
 	})
 	t.Run("overflow", func(t *testing.T) {
@@ -153,7 +153,7 @@ func TestRateHolds(t *testing.T) {
 				for range 1000 {
 					ok := false
 					if g%2 == 0 {
-						ok, _ = h.Allow(1)
+						ok, _ = h.Allow(time.Now(), 1)
 					} else {
 						ok, _ = b.Allow(limit.Everyone, 1)
 					}
@@ -173,8 +173,9 @@ func TestRateHolds(t *testing.T) {
 }
 
 // TestRateHoldsInRealTime lets callers overtake each other between reading the
-// clock and taking a token, for which more threads than processors help. Without
-// the lock of a bucket, nearly every run gives too many, up to twice. R46, R60
+// clock and taking a token, for which more threads than processors help. If a
+// bucket took their times as they are, nearly every run would give too many, up
+// to twice. R46, R60
 func TestRateHoldsInRealTime(t *testing.T) {
 	const r, burst = 1e5, 1000
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(16))
@@ -187,7 +188,7 @@ func TestRateHoldsInRealTime(t *testing.T) {
 		wg.Go(func() {
 			for time.Since(start) < time.Second/2 {
 				for range 100 {
-					if ok, _ := h.Allow(1); ok {
+					if ok, _ := h.Allow(time.Now(), 1); ok {
 						allowed.Add(1)
 					}
 				}
@@ -207,7 +208,7 @@ func TestAllowAllocatesNothing(t *testing.T) {
 	b.Allow(key(2), 1)
 	k := key(2)
 	// 100 runs: some are allowed, some refused.
-	if n := testing.AllocsPerRun(100, func() { h.Allow(1) }); n != 0 {
+	if n := testing.AllocsPerRun(100, func() { h.Allow(time.Now(), 1) }); n != 0 {
 		t.Errorf("Bucket.Allow: %v allocations, want 0", n)
 	}
 	if n := testing.AllocsPerRun(100, func() { b.Allow(k, 1) }); n != 0 {
@@ -225,7 +226,7 @@ func BenchmarkBucketAllow(b *testing.B) {
 			defer h.Release()
 			b.ReportAllocs()
 			for b.Loop() {
-				h.Allow(1)
+				h.Allow(time.Now(), 1)
 			}
 		})
 	}

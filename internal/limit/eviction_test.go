@@ -76,8 +76,8 @@ func TestHeldBucketStays(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := limit.NewBuckets(1, 10, 1)
 		first, second := b.Bucket(key(1)), b.Bucket(key(1))
-		first.Allow(5)
-		if ok, _ := second.Allow(6); ok {
+		first.Allow(time.Now(), 5)
+		if ok, _ := second.Allow(time.Now(), 6); ok {
 			t.Error("two holders of one key have two buckets")
 		}
 		first.Release()
@@ -89,10 +89,10 @@ func TestHeldBucketStays(t *testing.T) {
 		if ok, _ := b.Allow(key(3), 10); ok {
 			t.Error("a full bucket was evicted while it was held")
 		}
-		if ok, retry := first.Allow(1); ok || retry != 0 {
+		if ok, retry := first.Allow(time.Now(), 1); ok || retry != 0 {
 			t.Errorf("a released bucket allows: %v, %v", ok, retry)
 		}
-		second.Allow(10)
+		second.Allow(time.Now(), 10)
 		second.Release()
 		if got := allows(b, key(1)); got != 0 {
 			t.Errorf("a key got %d tokens by releasing its bucket, want 0", got)
@@ -100,7 +100,7 @@ func TestHeldBucketStays(t *testing.T) {
 		<-time.After(time.Hour)
 		third := b.Bucket(key(3))
 		defer third.Release()
-		if ok, _ := third.Allow(10); !ok || b.Len() != 1 {
+		if ok, _ := third.Allow(time.Now(), 10); !ok || b.Len() != 1 {
 			t.Errorf("Allow = %v, Len = %d, want a bucket in the place of a full one", ok, b.Len())
 		}
 		if ok, _ := b.Allow(key(4), 10); !ok {
@@ -116,8 +116,8 @@ func TestOverflowBucketIsNoEntry(t *testing.T) {
 		own := b.Bucket(limit.Everyone)
 		defer own.Release()
 		overflow, other := b.Bucket(key(1)), b.Bucket(key(2))
-		overflow.Allow(10)
-		if ok, _ := other.Allow(1); ok {
+		overflow.Allow(time.Now(), 10)
+		if ok, _ := other.Allow(time.Now(), 1); ok {
 			t.Error("two new keys at capacity have two buckets")
 		}
 		overflow.Release()
@@ -141,7 +141,7 @@ func TestBucketsConcurrently(t *testing.T) {
 		wg.Go(func() {
 			for i := range 5 {
 				h := b.Bucket(key((g + i) % 12))
-				h.Allow(1)
+				h.Allow(time.Now(), 1)
 				b.Allow(key((g*i)%12), 1)
 				h.Release()
 				h.Release()
