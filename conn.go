@@ -104,7 +104,7 @@ func (c *Conn) serve(base context.Context, serve func(context.Context, *Conn) er
 // Read returns the next message that the rules accept: whole, at most
 // MaxMessageSize bytes, text in valid UTF-8. The bytes belong to the caller.
 // They are exactly those that were checked, or what SanitizeMessages made of
-// them.
+// them, which can be longer: [EscapeHTML] makes five bytes of an apostrophe.
 //
 // A message that a rule refuses is not returned. It ends the connection,
 // unless the rule's policy is to drop it or to reply.

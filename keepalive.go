@@ -65,7 +65,9 @@ func MessageTimeout(d time.Duration, bytesPerSecond int) func(http.Handler) http
 // WriteTimeout ends a connection with 1008 (slow_reader) whose peer does not
 // take what is written: d is how long one write may stall, and what the peer
 // takes earns time back at 4096 bytes a second, or what MessageTimeout says, up
-// to d again. Without it, the limit is 10 seconds. (R49)
+// to d again: a peer that has just taken much is waited for once more. The
+// close frame is then tried for a second. Without it, the limit is 10 seconds.
+// (R49)
 func WriteTimeout(d time.Duration) func(http.Handler) http.Handler {
 	mustBePositive("WriteTimeout", "duration", d)
 	return timeLimit("WriteTimeout", factWriteTime, func(l *wire.Limits) { l.WriteTime = d })

@@ -1,6 +1,7 @@
 package wsguard
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -107,9 +108,7 @@ type messageRule struct {
 const stay = -1
 
 func (s *Schema) table(safeguard string) *messageTable {
-	if s == nil || s.compiled == nil {
-		panic("wsguard: " + safeguard + ": the schema is empty: write what CompileSchema returned")
-	}
+	s.mustBeCompiled(safeguard)
 	return &messageTable{one: &messageRule{MessageType: MessageType{Schema: s, Cost: 1}, to: stay}}
 }
 
@@ -134,6 +133,9 @@ func (m Messages) table(safeguard string) *messageTable {
 			wrong(".Types has the name %.40q of %d bytes: write one of 1 to %d bytes of UTF-8", name, len(name), discriminator.MaxLength)
 		}
 		of.check(func(format string, a ...any) { wrong(".Types[%q]"+format, append([]any{name}, a...)...) })
+		if of.refusesItself(m.Discriminator, name) {
+			wrong(".Types[%q].Schema refuses every message of the type, for its member %q: list it in properties, without a const or enum that leaves %[1]q out", name, m.Discriminator)
+		}
 		r := &messageRule{MessageType: of, bucket: t.rated, to: stay}
 		r.Cost, r.Scopes = max(of.Cost, 1), slices.Clone(of.Scopes)
 		if of.Rate != 0 {
@@ -176,6 +178,22 @@ func (t MessageType) check(wrong func(string, ...any)) {
 			wrong(".Rate: %v", err)
 		}
 	}
+}
+
+// refusesItself reports whether the schema has no room for the member that
+// names the type, which is easily forgotten: additionalProperties false is the
+// usual reason.
+func (t MessageType) refusesItself(discriminator, name string) bool {
+	message, _ := json.Marshal(map[string]string{discriminator: name}) // strings cannot fail
+	var e *SchemaError
+	if !errors.As(t.Schema.Check(message), &e) {
+		return false
+	}
+	switch e.Keyword {
+	case "additionalProperties", "unevaluatedProperties", "propertyNames":
+		return e.Path == ""
+	}
+	return e.Path == "/"+pointers.Replace(discriminator)
 }
 
 // states numbers the states: Start is 0. Every state that a type asks for must

@@ -165,6 +165,9 @@ func TestMessagesThatCannotBe(t *testing.T) {
 	}
 	in := func(m wsguard.Messages) func() { return func() { wsguard.ValidateMessages(m) } }
 	out := func(m wsguard.Messages) func() { return func() { wsguard.OutgoingMessages(m) } }
+	with := func(schema string) wsguard.Messages {
+		return wsguard.Messages{Types: map[string]wsguard.MessageType{"a": {Schema: wsguard.MustCompileSchema(schema)}}}
+	}
 	started := types(wsguard.MessageType{})
 	started.Start = "new"
 	for want, f := range map[string]func(){
@@ -180,6 +183,9 @@ func TestMessagesThatCannotBe(t *testing.T) {
 		`Messages.Types["a"].Rate: rate -1 is no limit`:                                     in(types(wsguard.MessageType{Rate: -1, Burst: 1})),
 		`Messages.Types["a"].Burst is set without Rate`:                                     in(types(wsguard.MessageType{Burst: 1})),
 		`Messages.Types["a"].Scopes has an empty one`:                                       in(types(wsguard.MessageType{Scopes: []string{""}})),
+		`Messages.Types["a"].Schema refuses every message of the type, for its member "type"`: in(with(
+			`{"type": "object", "additionalProperties": false, "required": ["text"], "properties": {"text": true}}`)),
+		`for its member "type": list it in properties, without a const`: in(with(`{"properties": {"type": {"const": "b"}}, "required": ["text"]}`)),
 		`Messages.Start is missing, so that no state is ever reached`:                       in(types(wsguard.MessageType{In: []string{"joined"}})),
 		`Messages.Start is missing`:                                                         in(types(wsguard.MessageType{To: "joined"})),
 		`Messages.Start is "new", but no type says In or To`:                                in(started),
@@ -206,6 +212,11 @@ func TestMessagesThatCannotBe(t *testing.T) {
 	} {
 		wantPanic(t, want, f)
 	}
+	wantPanic(t, "Check: the schema is empty: write what CompileSchema returned", func() { _ = new(wsguard.Schema).Check(nil) })
+	wantPanic(t, "Explain: the schema is empty", func() { (*wsguard.Schema)(nil).Explain() })
+	// What is required, or asked of another member, is no reason.
+	in(with(`{"type": "object", "additionalProperties": false, "required": ["text"], "minProperties": 2,
+		"properties": {"type": {"const": "a"}, "text": {"type": "string"}}}`))()
 	// A type that may come in every state leads from each of them.
 	wsguard.ValidateMessages(wsguard.Messages{Start: "new", Types: map[string]wsguard.MessageType{
 		"a": {Schema: s, In: []string{"c"}}, "b": {Schema: s, In: []string{"b"}, To: "c"}, "c": {Schema: s, To: "b"}}})(http.NotFoundHandler())

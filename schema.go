@@ -88,6 +88,7 @@ func MustCompileSchema(src string) *Schema {
 // ValidateMessages does it, away from a connection. The error is a
 // *SchemaError.
 func (s *Schema) Check(message []byte) error {
+	s.mustBeCompiled("Check")
 	if err := s.compiled.Check(message); err != nil {
 		return schemaError(err)
 	}
@@ -100,6 +101,7 @@ func (s *Schema) Check(message []byte) error {
 // the schema weak or costly. Show it in a test or once at start. Nothing of it
 // is for programs.
 func (s *Schema) Explain() string {
+	s.mustBeCompiled("Explain")
 	x := s.compiled.Explain()
 	var b strings.Builder
 	if x.Apart == nil {
@@ -114,6 +116,14 @@ func (s *Schema) Explain() string {
 		b.WriteString("warning: " + line + "\n")
 	}
 	return b.String()
+}
+
+// mustBeCompiled panics for what neither CompileSchema nor MustCompileSchema has
+// returned.
+func (s *Schema) mustBeCompiled(name string) {
+	if s == nil || s.compiled == nil {
+		panic("wsguard: " + name + ": the schema is empty: write what CompileSchema returned")
+	}
 }
 
 // A SchemaError says what a message violates: a keyword of the schema, or a

@@ -322,7 +322,7 @@ func Keep(text []byte) []byte { return text }
 // CheckMessages adds a rule of the application's own, which sees each message
 // after the schema and before it is escaped: authorization, replays, the order
 // of steps. It may ask the connection for its Principal; it must not read from
-// it, and must not keep data. The name appears in refusals. An error refuses
+// it, and must neither change nor keep data. The name appears in refusals. An error refuses
 // the message and ends the connection: a *Refusal as it is (with StatusForbidden
 // as CloseCode, say), any other with 1008 (message_rejected). (R33, R38, R39)
 func CheckMessages(name string, check func(ctx context.Context, c *Conn, typ websocket.MessageType, data []byte) error) func(http.Handler) http.Handler {
