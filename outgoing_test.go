@@ -186,10 +186,10 @@ func TestMessagesThatCannotBe(t *testing.T) {
 		`Messages.Types["a"].Schema refuses every message of the type, for its member "type"`: in(with(
 			`{"type": "object", "additionalProperties": false, "required": ["text"], "properties": {"text": true}}`)),
 		`for its member "type": list it in properties, without a const`: in(with(`{"properties": {"type": {"const": "b"}}, "required": ["text"]}`)),
-		`Messages.Start is missing, so that no state is ever reached`:                       in(types(wsguard.MessageType{In: []string{"joined"}})),
-		`Messages.Start is missing`:                                                         in(types(wsguard.MessageType{To: "joined"})),
-		`Messages.Start is "new", but no type says In or To`:                                in(started),
-		`Messages.Types["a"].In has a state without a name`:                                 in(types(wsguard.MessageType{In: []string{""}})),
+		`Messages.Start is missing, so that no state is ever reached`:   in(types(wsguard.MessageType{In: []string{"joined"}})),
+		`Messages.Start is missing`:                                     in(types(wsguard.MessageType{To: "joined"})),
+		`Messages.Start is "new", but no type says In or To`:            in(started),
+		`Messages.Types["a"].In has a state without a name`:             in(types(wsguard.MessageType{In: []string{""}})),
 		`Messages.Types["say"].In asks for the state "joined", which nothing leads to from "new"`: in(wsguard.Messages{Start: "new", Types: map[string]wsguard.MessageType{
 			"join": {Schema: s, In: []string{"new"}, To: "joind"}, "say": {Schema: s, In: []string{"joined"}}}}),
 		`Messages.Types["b"].In asks for the state "x"`: in(wsguard.Messages{Start: "new", Types: map[string]wsguard.MessageType{
