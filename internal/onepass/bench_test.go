@@ -69,6 +69,7 @@ var rows = []struct{ name, schema, message string }{
 		`{"id":"7f9c2ba4-e88f-827d-1111-222233334444","at":"2026-01-01T12:00:00Z","by":"someone@example.com","slug":"a-message-of-some-words"}`},
 	{"document of 16 KB", documentSchema, documentText},
 	{"order of 2 KB", orderSchema, orderText},
+	{"order of small values", smallSchema, small(29)},
 	{"oneOf that a const narrows", `{"oneOf":[
 		{"properties":{"type":{"const":"join"},"room":{"type":"string"}},"required":["type","room"]},
 		{"properties":{"type":{"const":"say"},"text":{"type":"string","maxLength":64}},"required":["type","text"]},
@@ -84,6 +85,22 @@ var rows = []struct{ name, schema, message string }{
 	{"wrong items of 32 KB", `{"items":{"anyOf":[{"type":"string","maxLength":3},{"type":"object"}]}}`, `["` + strings.Repeat(`abcdefghijklmnopqrstuvwxyz12","`, 1000) + `"]`},
 	{"recursive anyOf", branches, strings.Repeat("[", 32) + "1" + strings.Repeat("]", 32)},
 	{"recursive anyOf, allowed", branches, strings.Repeat("[", 32) + "null" + strings.Repeat("]", 32)},
+}
+
+const smallSchema = `{"type":"object","additionalProperties":false,"required":["order","lines"],"properties":{
+	"order":{"type":"integer","minimum":1},"lines":{"type":"array","minItems":1,"maxItems":100,"items":{
+	"type":"object","additionalProperties":false,"required":["sku","count","price"],"properties":{
+	"sku":{"type":"string","maxLength":16},"count":{"type":"integer","minimum":1,"maximum":999},
+	"price":{"type":"number","minimum":0},"sizes":{"type":"array","maxItems":8,"items":{"type":"integer"}}}}}}}`
+
+// small returns a message of n lines, most of whose values are numbers of two
+// digits.
+func small(n int) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, `,{"sku":"A-%05d","count":%d,"price":%d.95,"sizes":[%d,38,40,42,44,46]}`, i, i%9+1, i+10, i)
+	}
+	return `{"order":4711,"lines":[` + b.String()[1:] + `]}`
 }
 
 // wide returns an object of n members.

@@ -81,9 +81,11 @@ func (m *machine) judge(e *entry, f *frame) bool {
 	for range p.failed {
 		m.bits = append(m.bits, 0)
 	}
-	for i := range p.ops {
-		if o := &p.ops[i]; !m.holds(o) && !m.fail(&o.place, base, depth) {
-			return false
+	if t := &m.token; t.low < p.low || t.high > p.high || p.plain && !t.plain {
+		for i := range p.ops {
+			if o := &p.ops[i]; !m.holds(o) && !m.fail(&o.place, base, depth) {
+				return false
+			}
 		}
 	}
 	if p.joins != nil && !m.join(p, base, depth) {
@@ -102,14 +104,14 @@ func (m *machine) holds(o *op) bool {
 	t := &m.token
 	switch o.code {
 	case opMinLength:
-		return int64(t.runes) >= o.n
+		return t.low >= o.n
 	case opMaxLength:
-		return int64(t.runes) <= o.n
+		return t.low <= o.n
 	case opPattern:
-		m.steps += len(t.raw)
+		m.steps += t.part.end - t.part.start
 		return o.pattern.match(m.decoded())
 	case opTest:
-		m.steps += len(t.raw)
+		m.steps += t.part.end - t.part.start
 		text := m.decoded()
 		return o.test.Sure != nil && o.test.Sure(text) || o.test.Test(string(text))
 	case opStrings:
@@ -120,7 +122,7 @@ func (m *machine) holds(o *op) bool {
 		return o.values.hasNumber(m.decimal())
 	case opMultipleOf:
 		if t.plain && o.isInt {
-			return t.n%o.n == 0
+			return t.low%o.n == 0
 		}
 		return m.decimal().isMultipleOf(o.number)
 	}
@@ -128,9 +130,9 @@ func (m *machine) holds(o *op) bool {
 	switch {
 	case !t.plain || !o.isInt:
 		c = m.decimal().cmp(o.number)
-	case t.n < o.n:
+	case t.low < o.n:
 		c = -1
-	case t.n > o.n:
+	case t.low > o.n:
 		c = 1
 	}
 	switch o.code {

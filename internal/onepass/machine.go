@@ -66,7 +66,7 @@ const keep = 64 << 10
 func (m *machine) reset() {
 	m.members.reset()
 	m.items.reset()
-	m.data, m.token.raw, m.token.text = nil, nil, nil
+	m.data, m.token.text = nil, nil
 	m.frames, m.bits = m.frames[:0], m.bits[:0]
 	if cap(m.text) > keep {
 		m.text = nil

@@ -23,6 +23,9 @@ type plan struct {
 	joins  []join // how slots depend on others, in their order
 	steps  int    // a bound on the work that a value causes by itself
 
+	low, high int64 // a number or length between these is allowed by all ops,
+	plain     bool  // ... if it is plain
+
 	failed int // words of the set of slots that failed; 0 if each one is fatal
 	words  int // words of a frame: failed, seen, taken, pending, counters
 

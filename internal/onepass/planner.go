@@ -1,5 +1,7 @@
 package onepass
 
+import "math"
+
 // A planner builds one plan.
 type planner struct {
 	*compiler
@@ -68,10 +70,12 @@ func (p *planner) build() {
 		for _, n := range p.nodes {
 			p.numeric(n)
 		}
+		p.narrow()
 	case kString:
 		for _, n := range p.nodes {
 			p.text(n)
 		}
+		p.narrow()
 	case kArray:
 		p.array()
 	case kObject:
@@ -238,5 +242,25 @@ func (p *planner) text(n *node) {
 	}
 	for _, t := range n.Strings {
 		p.question(n, t.Keyword, op{code: opTest, test: t})
+	}
+}
+
+// narrow finds the range for which no question of a number or a string need be
+// asked one by one. It is empty where one asks for more than a
+// range, and without end only where nothing is asked: long numbers have that range.
+func (p *planner) narrow() {
+	p.low, p.high = math.MinInt64, math.MaxInt64
+	for i := range p.ops {
+		switch o := &p.ops[i]; {
+		case o.code == opInteger:
+			p.plain = true
+		case (o.code == opMinimum && o.isInt && o.n > math.MinInt64) || o.code == opMinLength:
+			p.low = max(p.low, o.n)
+		case (o.code == opMaximum && o.isInt && o.n < math.MaxInt64) || o.code == opMaxLength:
+			p.high = min(p.high, o.n)
+		default:
+			p.low, p.high = math.MaxInt64, math.MinInt64
+			return
+		}
 	}
 }

@@ -2,6 +2,7 @@ package onepass
 
 import (
 	"encoding/binary"
+	"math"
 	"math/bits"
 	"unicode/utf8"
 
@@ -11,15 +12,18 @@ import (
 // A token is a scalar or a member name that has been read.
 type token struct {
 	kind    kind
-	raw     []byte // of a string what stands between its quotation marks
+	part    span // of a string what stands between its quotation marks
 	escaped bool
-	runes   int    // of a string
-	text    []byte // the string without escapes, once decoded has been asked
-	plain   bool   // an integer of at most 18 digits
-	n       int64  // that integer
-	parsed  bool
-	number  decimal // once decimal has been asked
+	plain   bool  // a string, or an integer of at most 18 digits
+	low     int64 // a number is not below low and not above high, which are
+	high    int64 // the same for a plain one; of a string both are its characters
+	read    bool  // text or number is there, as decoded or decimal has been asked
+	text    []byte
+	number  decimal
 }
+
+// raw returns the token as it stands in the message.
+func (m *machine) raw() []byte { return m.data[m.token.part.start:m.token.part.end] }
 
 // peek returns the next byte, and at the end 0, which no JSON text holds.
 func (m *machine) peek() byte {
@@ -73,7 +77,9 @@ func (m *machine) str() bool {
 			}
 			m.pos = i + 1
 			t := &m.token
-			t.kind, t.raw, t.escaped, t.runes, t.text = kString, data[start:i], escaped, i-start-more, nil
+			t.kind, t.part, t.escaped, t.plain, t.read = kString, span{start, i}, escaped, true, false
+			t.low = int64(i - start - more)
+			t.high = t.low
 			return true
 		case c == '\\':
 			n, reason := jsonscan.Escape(data[i:])
@@ -102,11 +108,11 @@ func (m *machine) str() bool {
 func (m *machine) decoded() []byte {
 	t := &m.token
 	if !t.escaped {
-		return t.raw
+		return m.raw()
 	}
-	if t.text == nil {
+	if !t.read {
 		text := m.text[:0]
-		for raw := t.raw; len(raw) > 0; {
+		for raw := m.raw(); len(raw) > 0; {
 			if raw[0] != '\\' {
 				text = append(text, raw[0])
 				raw = raw[1:]
@@ -116,81 +122,93 @@ func (m *machine) decoded() []byte {
 			text = utf8.AppendRune(text, r)
 			raw = raw[n:]
 		}
-		m.text, t.text = text, text
-		m.steps += len(t.raw)
+		m.text, t.text, t.read = text, text, true
+		m.steps += t.part.end - t.part.start
 	}
 	return t.text
 }
 
 // number scans the number that begins at pos.
 func (m *machine) number() bool {
-	start := m.pos
-	neg := m.peek() == '-'
-	if neg {
-		m.pos++
+	data, start := m.data, m.pos
+	first := start
+	if first < len(data) && data[first] == '-' {
+		first++
 	}
-	first := m.pos
-	n := int64(0)
-	for m.pos < len(m.data) {
-		c := m.data[m.pos] - '0'
-		if c > 9 {
-			break
-		}
-		n = n*10 + int64(c) // overflows where it is not plain
-		if m.pos++; c == 0 && m.pos == first+1 {
-			break // nothing follows a zero
-		}
+	i, n := first, int64(0)
+	for ; i < len(data) && data[i]-'0' <= 9; i++ {
+		n = n*10 + int64(data[i]-'0') // overflows where there are more than 18
 	}
-	digits := m.pos - first
-	if digits == 0 {
+	if i == first {
 		return m.stop(jsonscan.ReasonSyntax)
 	}
-	plain := digits <= maxMant
-	exponent := 0
-	if m.peek() == '.' {
-		m.pos++
-		if plain = false; !m.digits() {
-			return m.stop(jsonscan.ReasonSyntax)
-		}
+	if data[first] == '0' {
+		i, n = first+1, 0 // nothing follows a zero
 	}
-	if m.peek()|0x20 == 'e' {
-		m.pos++
-		if c := m.peek(); c == '+' || c == '-' {
-			m.pos++
-		}
-		from := m.pos
-		if plain = false; !m.digits() {
-			return m.stop(jsonscan.ReasonSyntax)
-		}
-		exponent = parseExponent(m.data[from:m.pos])
-	}
-	if m.pos-start > m.limits.NumberLength || exponent > m.limits.NumberExponent {
-		return m.stop(jsonscan.ReasonNumber)
-	}
-	if neg {
+	if first > start {
 		n = -n
 	}
 	t := &m.token
-	t.kind, t.raw, t.plain, t.n, t.parsed = kNumber, m.data[start:m.pos], plain, n, false
+	t.kind, t.plain, t.read, t.low, t.high = kNumber, true, false, n, n
+	if i-first > maxMant {
+		t.plain, t.low, t.high = false, math.MinInt64, math.MaxInt64
+	}
+	exponent := 0
+	if i < len(data) && (data[i] == '.' || data[i]|0x20 == 'e') {
+		if i, exponent = m.fraction(i); i < 0 {
+			return m.stop(jsonscan.ReasonSyntax)
+		}
+	}
+	if i-start > m.limits.NumberLength || exponent > m.limits.NumberExponent {
+		return m.stop(jsonscan.ReasonNumber)
+	}
+	t.part, m.pos = span{start, i}, i
 	return true
 }
 
-// digits scans one digit or more.
-func (m *machine) digits() bool {
-	start := m.pos
-	for c := m.peek(); '0' <= c && c <= '9'; c = m.peek() {
-		m.pos++
+// fraction scans what follows the integer digits of a number and returns its
+// end, or -1, and the exponent.
+func (m *machine) fraction(i int) (end, exponent int) {
+	data, t := m.data, &m.token
+	if data[i] == '.' {
+		from := i + 1
+		if i = pastDigits(data, from); i == from {
+			return -1, 0
+		}
+		if t.plain {
+			t.low, t.high = t.low-1, t.high+1
+		}
 	}
-	return m.pos > start
+	t.plain = false
+	if i < len(data) && data[i]|0x20 == 'e' {
+		if i++; i < len(data) && (data[i] == '+' || data[i] == '-') {
+			i++
+		}
+		from := i
+		if i = pastDigits(data, from); i == from {
+			return -1, 0
+		}
+		exponent = parseExponent(data[from:i])
+		t.low, t.high = math.MinInt64, math.MaxInt64
+	}
+	return i, exponent
+}
+
+// pastDigits returns where the digits that begin at i end.
+func pastDigits(data []byte, i int) int {
+	for i < len(data) && data[i]-'0' <= 9 {
+		i++
+	}
+	return i
 }
 
 // decimal returns the number of the token.
 func (m *machine) decimal() *decimal {
 	t := &m.token
-	if !t.parsed {
-		t.number, m.digit = parseDecimal(t.raw, m.digit)
-		t.parsed = true
-		m.steps += len(t.raw)
+	if !t.read {
+		t.number, m.digit = parseDecimal(m.raw(), m.digit)
+		t.read = true
+		m.steps += t.part.end - t.part.start
 	}
 	return &t.number
 }
