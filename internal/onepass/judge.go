@@ -95,7 +95,9 @@ func (m *machine) judge(e *entry, f *frame) bool {
 	if e.links != nil && !m.report(e, p, base, f) {
 		return false
 	}
-	m.bits = m.bits[:base]
+	if p.failed > 0 {
+		m.bits = m.bits[:base]
+	}
 	return true
 }
 

@@ -190,8 +190,9 @@ func (m *machine) open(e *entry, k kind) bool {
 		}
 	}
 	m.ids++
-	f := frame{plan: p, entry: e, base: len(m.bits), start: m.pos, id: m.ids, kind: k}
-	f.hashes = p.hashes || m.wanted()
+	hashes := p.hashes || m.wanted()
+	m.frames = append(m.frames, frame{plan: p, entry: e, base: len(m.bits), start: m.pos, id: m.ids, kind: k, hashes: hashes})
+	f := &m.frames[depth]
 	f.children = f.hashes || len(p.unique) > 0
 	if f.marks = len(m.members.list); k == kArray {
 		f.marks = len(m.items.list)
@@ -200,7 +201,6 @@ func (m *machine) open(e *entry, k kind) bool {
 	for range p.words {
 		m.bits = append(m.bits, 0)
 	}
-	m.frames = append(m.frames, f)
 	m.pos++
 	return true
 }

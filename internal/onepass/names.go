@@ -16,25 +16,24 @@ var seed = maphash.MakeSeed()
 // names finds the entry of a member by its name. Peers cannot choose what is
 // in it, so that a quick hash does.
 type names struct {
-	entries []entry
-	table   []int32 // open addressing: the index of an entry and 1; 0 is free
-	shift   int
-	folded  map[uint64]int // the bits of names without regard to case, by foldHash
-	folds   int
+	table  []*entry // open addressing; nil is free
+	shift  int
+	folded map[uint64]int // the bits of names without regard to case, by foldHash
+	folds  int
 }
 
 func newNames(entries []entry) *names {
-	n := &names{entries: entries, folded: map[uint64]int{}}
+	n := &names{folded: map[uint64]int{}}
 	size := 4 << bits.Len(uint(len(entries)))
-	n.table = make([]int32, size)
+	n.table = make([]*entry, size)
 	n.shift = 64 - bits.Len(uint(size-1))
 	for i := range entries {
 		e := &entries[i]
 		slot := quickHash([]byte(e.name)) >> n.shift
-		for n.table[slot] != 0 {
+		for n.table[slot] != nil {
 			slot = (slot + 1) & uint64(size-1)
 		}
-		n.table[slot] = int32(i + 1)
+		n.table[slot] = e
 		e.hash = foldHash([]byte(e.name), nil)
 		fold, ok := n.folded[e.hash]
 		if !ok {
@@ -52,11 +51,7 @@ func newNames(entries []entry) *names {
 func (n *names) find(name []byte) *entry {
 	mask := uint64(len(n.table) - 1)
 	for slot := quickHash(name) >> n.shift; ; slot = (slot + 1) & mask {
-		i := n.table[slot&mask]
-		if i == 0 {
-			return nil
-		}
-		if e := &n.entries[i-1]; e.name == string(name) {
+		if e := n.table[slot&mask]; e == nil || e.name == string(name) {
 			return e
 		}
 	}
@@ -74,8 +69,7 @@ func quickHash(name []byte) uint64 {
 	case n > 0:
 		h ^= uint64(name[0])<<8 | uint64(name[n/2])<<16 | uint64(name[n-1])<<24
 	}
-	h *= 0x9e3779b97f4a7c15
-	return h ^ h>>29*0x9e3779b97f4a7c15
+	return h * 0x9e3779b97f4a7c15 // whose upper bits depend on all of h
 }
 
 // foldHash returns the same for names that encoding/json takes for the same

@@ -235,3 +235,32 @@ func TestCheckConcurrently(t *testing.T) {
 	}
 	wg.Wait()
 }
+
+// A number is compared exactly on both sides of a bound, whether or not it is
+// one that the range of its plan can tell.
+func TestBoundsAreExact(t *testing.T) {
+	for _, row := range []struct {
+		schema  string
+		allowed []string
+		refused []string
+	}{
+		{`{"minimum":0}`, []string{"0", "-0", "-0.0", "0.5", "1e-9", "1" + strings.Repeat("0", 40)}, []string{"-1", "-0.5", "-1e-9", "-1" + strings.Repeat("0", 40)}},
+		{`{"maximum":9}`, []string{"9", "9.0", "0.9e1", "8.99", "-1" + strings.Repeat("0", 40)}, []string{"9.5", "10", "1e1", "9.000000000000000000001", "1" + strings.Repeat("0", 40)}},
+		{`{"type":"integer","minimum":1,"maximum":3}`, []string{"1", "2.0", "0.3e1"}, []string{"1.5", "2.5", "0", "4", "3.1", "25e-1"}},
+		{`{"minimum":-9223372036854775808}`, []string{"-9223372036854775808", "-1e18", "9"}, []string{"-9223372036854775809", "-1e19", "-9223372036854775808.5"}},
+		{`{"maximum":9223372036854775807}`, []string{"9223372036854775807", "1e18", "-9"}, []string{"9223372036854775808", "1e19", "9223372036854775807.5"}},
+		{`{"minLength":2,"maxLength":3}`, []string{`"ab"`, `"äöü"`, `"\u00e4\n"`}, []string{`"a"`, `"\n"`, `"abcd"`}},
+	} {
+		p := program(t, row.schema)
+		for _, message := range row.allowed {
+			if r := p.Check([]byte(message), jsonscan.Limits{}); r != nil {
+				t.Errorf("%s: %s is refused: %v", row.schema, message, r)
+			}
+		}
+		for _, message := range row.refused {
+			if p.Check([]byte(message), jsonscan.Limits{}) == nil {
+				t.Errorf("%s: %s passes", row.schema, message)
+			}
+		}
+	}
+}
