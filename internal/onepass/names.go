@@ -17,6 +17,7 @@ var seed = maphash.MakeSeed()
 // in it, so that a quick hash does.
 type names struct {
 	table  []*entry // open addressing; nil is free
+	factor uint64   // of the hash: one with which few names meet, or none
 	shift  int
 	folded map[uint64]int // the bits of names without regard to case, by foldHash
 	folds  int
@@ -25,15 +26,16 @@ type names struct {
 func newNames(entries []entry) *names {
 	n := &names{folded: map[uint64]int{}}
 	size := 4 << bits.Len(uint(len(entries)))
-	n.table = make([]*entry, size)
 	n.shift = 64 - bits.Len(uint(size-1))
+	fewest := len(entries) + 1
+	for try := uint64(0); try < 50 && fewest > 0; try++ {
+		factor := golden * (2*try + 1)
+		if table, met := fill(entries, factor, n.shift, size); met < fewest {
+			n.table, n.factor, fewest = table, factor, met
+		}
+	}
 	for i := range entries {
 		e := &entries[i]
-		slot := quickHash([]byte(e.name)) >> n.shift
-		for n.table[slot] != nil {
-			slot = (slot + 1) & uint64(size-1)
-		}
-		n.table[slot] = e
 		e.hash = foldHash([]byte(e.name), nil)
 		fold, ok := n.folded[e.hash]
 		if !ok {
@@ -47,17 +49,37 @@ func newNames(entries []entry) *names {
 	return n
 }
 
+// golden is odd, and has no pattern in its bits.
+const golden = 0x9e3779b97f4a7c15
+
+// fill makes a table, and counts the names that met another one's.
+func fill(entries []entry, factor uint64, shift, size int) (table []*entry, met int) {
+	table = make([]*entry, size)
+	for i := range entries {
+		e := &entries[i]
+		slot := quickHash([]byte(e.name)) * factor >> shift
+		if table[slot] != nil {
+			met++
+		}
+		for table[slot] != nil {
+			slot = (slot + 1) & uint64(size-1)
+		}
+		table[slot] = e
+	}
+	return table, met
+}
+
 // find returns the entry of a name, or nil.
 func (n *names) find(name []byte) *entry {
 	mask := uint64(len(n.table) - 1)
-	for slot := quickHash(name) >> n.shift; ; slot = (slot + 1) & mask {
+	for slot := quickHash(name) * n.factor >> n.shift; ; slot = (slot + 1) & mask {
 		if e := n.table[slot&mask]; e == nil || e.name == string(name) {
 			return e
 		}
 	}
 }
 
-// quickHash looks at both ends of a name.
+// quickHash looks at both ends of a name. It wants a factor.
 func quickHash(name []byte) uint64 {
 	n := len(name)
 	h := uint64(n)
@@ -69,7 +91,7 @@ func quickHash(name []byte) uint64 {
 	case n > 0:
 		h ^= uint64(name[0])<<8 | uint64(name[n/2])<<16 | uint64(name[n-1])<<24
 	}
-	return h * 0x9e3779b97f4a7c15 // whose upper bits depend on all of h
+	return h
 }
 
 // foldHash returns the same for names that encoding/json takes for the same
@@ -92,7 +114,7 @@ func foldHash(name, buf []byte) uint64 {
 
 // mix joins two hashes into one that depends on their order.
 func mix(a, b uint64) uint64 {
-	hi, lo := bits.Mul64(a^0x9e3779b97f4a7c15, b^0xc2b2ae3d27d4eb4f)
+	hi, lo := bits.Mul64(a^golden, b^0xc2b2ae3d27d4eb4f)
 	return hi ^ lo
 }
 
