@@ -72,8 +72,10 @@ var badAnswers = map[string]http.HandlerFunc{
 		}
 		http.Redirect(w, r, "/moved", http.StatusFound)
 	},
-	"1 GB": func(w http.ResponseWriter, _ *http.Request) {
-		for piece := strings.Repeat(" ", 1<<20); ; { // until it is no longer listened to
+	"1 GB": func(w http.ResponseWriter, _ *http.Request) { // which would be good, but for its length
+		_, _ = io.WriteString(w, josetest.Set(p256("b")))
+		piece := strings.Repeat(" ", 1<<20)
+		for range 1 << 10 {
 			if _, err := io.WriteString(w, piece); err != nil {
 				return
 			}
