@@ -158,6 +158,7 @@ func keyAttacks(tb testing.TB) []jwtRow {
 		{"sub missing", claim("sub", nil), "token_subject"},
 		{"sub null", raw("sub", "null"), "token_subject"},
 		{"sub empty", claim("sub", ""), "token_subject"},
+		{"sub half a character", raw("sub", `"\ud800"`), "token_subject"},
 		{"sub a number", claim("sub", 1), "token_subject"},
 
 		{"exp missing", claim("exp", nil), "token_claims"},
