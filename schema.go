@@ -12,8 +12,10 @@ import (
 // A Schema is a compiled JSON Schema. It is immutable, and safe for concurrent
 // use. Make one with [CompileSchema].
 //
-// A message is checked in one pass over its bytes, which takes no memory if it
-// passes and ends at the first violation. The meaning of a schema is that of
+// A message is checked in one pass over its bytes, which ends at the first
+// violation. It takes no memory for a message that passes, but for what package
+// regexp takes and where an object has more than 64 names, or names of more than
+// 64 bytes, that the schema does not know. The meaning of a schema is that of
 // jsonschema/v5. But before it comes the hardening, which refuses what JSON
 // Schema does not speak of. Of a message that is JSON, the keyword of
 // the [SchemaError] is one of these:
@@ -26,8 +28,11 @@ import (
 //	trailing_data     a second text: some decoders read it, some do not
 //	depth             more than 32 arrays and objects in each other: decoders
 //	                  and validators recurse
-//	number            more than 64 bytes, or an exponent beyond 308: exact
-//	                  arithmetic on it takes megabytes, or panics
+//	number            more than 64 bytes, an exponent beyond 308, or what a
+//	                  float64 makes infinity or 0 of: exact arithmetic on it
+//	                  takes megabytes or panics, and decoders disagree
+//	member_case       a name that differs from one in properties only in case:
+//	                  Go's decoder takes it for that one, past its schema
 //	string_length     more than 16 KiB as it is written, names too: expressions
 //	                  and decoders read it again and again
 //	items             more than 1,024 in an array: uniqueItems compares them
@@ -36,7 +41,9 @@ import (
 //	                  memory
 //
 // and syntax where it is not JSON (RFC 8259), which includes a byte order mark
-// and NaN. With two violations in one message, the one that is met first is
+// and NaN. Numbers are judged as they are written: a decoder that rounds to a
+// float64 makes 1 of 0.99999999999999999, which is below 1, and an even number
+// of 9007199254740993. With two violations in one message, the one that is met first is
 // named, and a member that is absent is met at the end of its object.
 //
 // What one pass cannot express ([Schema.Explain] tells) is left to jsonschema/v5
@@ -97,8 +104,9 @@ func (s *Schema) Check(message []byte) error {
 
 // Explain says, for a reader, how messages are checked and what could be
 // better: whether the schema runs in one pass over the bytes or is left to
-// jsonschema/v5, and why; what a single pass asks others about; and what makes
-// the schema weak or costly. Show it in a test or once at start. Nothing of it
+// jsonschema/v5, and why; what a single pass asks others about, whose steps are
+// not counted and can be hundreds for each byte of a string that a costly
+// pattern is matched against; and what makes the schema weak or costly. Show it in a test or once at start. Nothing of it
 // is for programs.
 func (s *Schema) Explain() string {
 	s.mustBeCompiled("Explain")

@@ -10,6 +10,7 @@
 package jsonscan
 
 import (
+	"bytes"
 	"cmp"
 	"strconv"
 	"sync"
@@ -22,8 +23,9 @@ const (
 	ReasonTrailingData = "trailing_data"    // a second text after the first
 	ReasonUTF8         = "utf8"             // a string that is not UTF-8, or a lone surrogate escape
 	ReasonDuplicate    = "duplicate_member" // two member names that a decoder may take for one
+	ReasonCase         = "member_case"      // a name that a decoder may take for another one of the schema; [Scan] knows none
 	ReasonDepth        = "depth"
-	ReasonNumber       = "number"
+	ReasonNumber       = "number" // too long, or beyond a float64
 	ReasonStringLength = "string_length"
 	ReasonItems        = "items"
 	ReasonMembers      = "members"
@@ -302,10 +304,26 @@ func (s *scanner) number() string {
 			exponent = min(exponent*10+int(c-'0'), 1<<24) // saturates
 		}
 	}
-	if s.pos-start > s.limits.NumberLength || exponent > s.limits.NumberExponent {
+	if s.limits.RefusesNumber(s.data[start:s.pos], exponent) {
 		return ReasonNumber
 	}
 	return ""
+}
+
+// RefusesNumber reports whether a number with an exponent of that absolute value
+// is too long or too large for the limits, or for a float64: decoders make
+// infinity of what is above its range, or fail, and 0 of what is below, which
+// may be the very value that a schema excludes.
+func (l *Limits) RefusesNumber(number []byte, exponent int) bool {
+	if len(number) > l.NumberLength || exponent > l.NumberExponent {
+		return true
+	}
+	if len(number)+exponent < 300 { // in the usual case
+		return false
+	}
+	f, err := strconv.ParseFloat(string(number), 64)
+	mantissa, _, _ := bytes.Cut(bytes.ToLower(number), []byte("e"))
+	return err != nil || f == 0 && bytes.ContainsAny(mantissa, "123456789")
 }
 
 // digits scans one digit or more.

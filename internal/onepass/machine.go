@@ -291,14 +291,15 @@ func (m *machine) other(f *frame, name []byte) *entry {
 	if f.children {
 		f.name = stringHash(name)
 	}
-	known := false
 	if p.names != nil {
-		var fold int
-		if fold, known = p.names.folded[hash]; known && !m.first(f.base+p.taken, fold) {
+		if fold, known := p.names.folded[hash]; known {
+			if m.first(f.base+p.taken, fold) {
+				m.stop(jsonscan.ReasonCase)
+			}
 			return nil
 		}
 	}
-	if !known && !m.members.add(f.marks, f.id, mark{hash: hash}, nil) {
+	if !m.members.add(f.marks, f.id, mark{hash: hash}, nil) {
 		m.stop(jsonscan.ReasonDuplicate)
 		return nil
 	}

@@ -128,6 +128,9 @@ func (m *machine) decoded() []byte {
 	return t.text
 }
 
+// short is a length up to which a float64 holds every number without exponent.
+const short = 18
+
 // number scans the number that begins at pos.
 func (m *machine) number() bool {
 	data, start := m.data, m.pos
@@ -159,7 +162,7 @@ func (m *machine) number() bool {
 			return m.stop(jsonscan.ReasonSyntax)
 		}
 	}
-	if i-start > m.limits.NumberLength || exponent > m.limits.NumberExponent {
+	if (exponent != 0 || i-start > min(short, m.limits.NumberLength)) && m.limits.RefusesNumber(data[start:i], exponent) {
 		return m.stop(jsonscan.ReasonNumber)
 	}
 	t.part, m.pos = span{start, i}, i

@@ -44,10 +44,13 @@ func agree(t *testing.T, compiled *schema.Schema, text, message string) {
 	compiled = compiled.WithLimits(v5.Limits())
 	want := v5.Check([]byte(message))
 	got, _ := compiled.Check([]byte(message)).(*schema.Violation)
-	if v, ok := want.(*schema.Violation); ok && v.Reason == schema.ReasonInternal {
-		return
+	if v, ok := want.(*schema.Violation); ok && (v.Reason == schema.ReasonInternal || v.Reason == jsonscan.ReasonCase) {
+		return // it knows nothing, or not where a name is declared
 	}
 	withinSteps(t, compiled.Program(), compiled.Limits(), text, message)
+	if got != nil && got.Reason == jsonscan.ReasonCase {
+		return // of which v5 knows nothing
+	}
 	if (want == nil) != (got == nil) {
 		t.Fatalf("%+v, want %v\n%s\n%s", got, want, text, message)
 	}

@@ -88,7 +88,10 @@ func Compile(src []byte, docs map[string][]byte) (*Schema, error) {
 	if err != nil {
 		return nil, err
 	}
-	schema := &Schema{compiled: compiled, names: names}
+	schema := &Schema{compiled: compiled, names: names, folded: map[string]bool{}}
+	for name := range names {
+		schema.folded[fold(name)] = true
+	}
 	if schema.program, schema.apart = newProgram(compiled); schema.apart != nil {
 		if schema.bounds, err = guardV5(compiled); err != nil {
 			return nil, err

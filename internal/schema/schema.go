@@ -15,6 +15,8 @@ package schema
 import (
 	"bytes"
 	"encoding/json"
+	"slices"
+	"strings"
 
 	"github.com/santhosh-tekuri/jsonschema/v5"
 
@@ -27,6 +29,7 @@ import (
 type Schema struct {
 	compiled *jsonschema.Schema
 	names    map[string]bool  // of members, as the schema's properties declare them
+	folded   map[string]bool  // these without regard to case
 	program  *onepass.Program // nil if v5 checks messages
 	apart    error            // why
 	bounds   bounds
@@ -101,6 +104,9 @@ func (s *Schema) askV5(message []byte) (err error) {
 	if err := decoder.Decode(&value); err != nil {
 		return &Violation{Reason: jsonscan.ReasonSyntax}
 	}
+	if s.misnamed(value) {
+		return &Violation{Reason: jsonscan.ReasonCase}
+	}
 	switch err := s.compiled.Validate(value).(type) {
 	case nil:
 		return nil
@@ -110,3 +116,22 @@ func (s *Schema) askV5(message []byte) (err error) {
 		return internal()
 	}
 }
+
+// misnamed reports whether a member has a name that the schema declares only in
+// another case. Which object a declaration is about, v5 alone would know: it
+// counts for all.
+func (s *Schema) misnamed(value any) bool {
+	switch v := value.(type) {
+	case []any:
+		return slices.ContainsFunc(v, s.misnamed)
+	case map[string]any:
+		for name, value := range v {
+			if !s.names[name] && s.folded[fold(name)] || s.misnamed(value) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func fold(name string) string { return strings.Map(jsonscan.Fold, name) }

@@ -134,6 +134,37 @@ func TestPanicIsAViolation(t *testing.T) {
 }
 
 // Limits hold before the validator is asked. R35, R41
+// A name that a decoder takes for a declared one does not pass, whoever checks
+// it. R36, R40
+func TestNameInAnotherCase(t *testing.T) {
+	const src = `{"properties": {"role": {"enum": ["user"]}, "n": {"multipleOf": 1234567890123456789}},
+		"patternProperties": {"^[A-Za-z]+$": true}, "additionalProperties": false}`
+	s := compile(t, src)
+	if s.Program() != nil {
+		t.Fatal("this schema was to be left to v5")
+	}
+	onePass := compile(t, strings.Replace(src, "1234567890123456789", "2", 1))
+	if onePass.Program() == nil {
+		t.Fatal(onePass.Apart())
+	}
+	for message, want := range map[string]string{
+		`{"role": "user"}`:  "",
+		`{"ROLE": "admin"}`: jsonscan.ReasonCase,
+		`{"rol\u0045": 1}`:  jsonscan.ReasonCase,
+		`{"other": 1}`:      "",
+	} {
+		for _, s := range []*schema.Schema{s, onePass} {
+			got := ""
+			if err := s.Check([]byte(message)); err != nil {
+				got = err.(*schema.Violation).Reason
+			}
+			if got != want {
+				t.Errorf("%s: %q, want %q", message, got, want)
+			}
+		}
+	}
+}
+
 func TestWithLimits(t *testing.T) {
 	s := compile(t, `{"type":"array"}`)
 	if got, want := s.Limits(), jsonscan.Default(); got != want {
