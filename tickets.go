@@ -115,9 +115,9 @@ type ticket struct {
 
 // Issue answers POST with {"ticket":"…"} for the principal that who returns.
 // Mount it behind the application's own authentication; who must not take an
-// identity from anything but that. It may stand in a [Chain] of TrustProxies,
-// LimitHandshakes and Observe, which it needs behind a proxy to see the
-// client's address and scheme.
+// identity from anything but that. It may stand in a [Chain] of Observe, TrustProxies
+// and LimitHandshakes, which it needs behind a proxy to see the client's address
+// and scheme.
 //
 // Refused are another method with 405, plaintext with 403 (tls_required), an
 // Origin that is not one of the options' with 403 (so that a page elsewhere
