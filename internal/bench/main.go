@@ -9,11 +9,12 @@
 //	npm --prefix internal/bench/ajv ci
 //	go run -C internal/bench . -only schema
 //
-// Each contender of the part wire is a server process of its own on loopback; this process is
-// the load. CPU time and memory are what the operating system says of the
-// server alone. Contenders take turns (A B C A B C …), so that what slows the
-// machine for a while slows them all, and a ratio is the median of the ratios
-// of single rounds.
+// Each contender of the part wire is a server process of its own on loopback;
+// this process is the load. CPU time and memory are what the operating system
+// says of the server alone. Contenders take turns (A B C A B C …), so that what
+// slows the machine for a while slows them all, and a ratio is the median of the
+// ratios of single rounds. A target in nanoseconds is held against the least
+// round: whatever else the machine does only adds to it.
 //
 // It judges nothing: it exits with 0 when it could measure, whatever came out,
 // and with 1 when it could not measure everything. Memory needs Linux, the rest

@@ -170,6 +170,8 @@ func TestFigure(t *testing.T) {
 		{"no target", []float64{1}, []float64{3}, nil, 3, 3, "unknown"},
 		{"value below its target", []float64{1}, []float64{39}, &target{Limit: 40}, 39, 39, "true"},
 		{"value above its target", []float64{1}, []float64{41}, &target{Limit: 40}, 41, 41, "false"},
+		{"least value below its target", []float64{1, 1, 1}, []float64{80, 39, 70}, &target{Limit: 40, Least: true}, 70, 70, "true"},
+		{"least value above its target", []float64{1, 1}, []float64{41, 42}, &target{Limit: 40, Least: true}, 41.5, 41.5, "false"},
 		{"exactly the target", []float64{2}, []float64{1}, &target{Limit: 1, Exactly: true}, 1, 0.5, "true"},
 		{"below an exact target", []float64{1}, []float64{0.5}, &target{Limit: 1, Exactly: true}, 0.5, 0.5, "false"},
 	} {

@@ -65,8 +65,11 @@ func (t *target) String() string {
 		s = "= "
 	}
 	s += strconv.FormatFloat(t.Limit, 'g', 4, 64)
-	if t.Ratio {
+	switch {
+	case t.Ratio:
 		s = "ratio " + s
+	case t.Least:
+		s = "least " + s
 	}
 	return s
 }
