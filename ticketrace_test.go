@@ -320,6 +320,8 @@ func (w *ticketWorld) wantNothing() {
 	if free != worldTickets {
 		w.t.Errorf("there is room for %d tickets, want %d", free, worldTickets)
 	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	w.t.Logf("%v", w.outcomes)
 	closed, opened := 0, w.outcomes["handshake "]
 	for what, n := range w.outcomes {
