@@ -139,14 +139,18 @@ func (c *Conn) next(ctx context.Context) (websocket.MessageType, []byte, error) 
 	if err != nil {
 		return 0, nil, c.fail(err)
 	}
-	began := c.watched()
-	c.s.rules.now = began
+	rules := &c.s.rules
+	rules.now = time.Time{}
 	data, refusal := c.check(ctx, typ, payload)
 	if refusal != nil && c.over() { // while it was paced, say
 		return 0, nil, c.fail(refusal)
 	}
 	if refusal == nil {
-		c.s.conn.Touch()
+		c.s.conn.Touch(rules.now)
+	}
+	var began time.Time
+	if c.s.watched {
+		began = rules.time(c)
 	}
 	if err := c.observeMessage(DirectionIn, typ, len(payload), refusal, began); err != nil {
 		return 0, nil, c.refused(refuse("Observe", "internal_error", err), "close")
@@ -191,10 +195,10 @@ func (c *Conn) receive() (websocket.MessageType, []byte, error) {
 	return websocket.MessageBinary, payload, err
 }
 
-// watched is the time, if somebody wants to know how long something takes: to
+// watched is the time, if a hook wants to know how long something takes: to
 // look at the clock is much of what a message costs.
 func (c *Conn) watched() (now time.Time) {
-	if len(c.s.observers) > 0 {
+	if c.s.watched {
 		now = time.Now()
 	}
 	return now
@@ -202,8 +206,12 @@ func (c *Conn) watched() (now time.Time) {
 
 func (c *Conn) observeMessage(d Direction, typ websocket.MessageType, size int, r *Refusal, began time.Time) error {
 	var first error
+	e := MessageEvent{Conn: &c.s.info, Direction: d, Type: typ, Size: size, Refusal: r}
+	if c.s.watched {
+		e.Took = time.Since(began)
+	}
 	for _, o := range c.s.observers {
-		err := o.message(c.context(), MessageEvent{Conn: &c.s.info, Direction: d, Type: typ, Size: size, Refusal: r, Took: time.Since(began)})
+		err := o.message(c.context(), e)
 		if first == nil {
 			first = err
 		}

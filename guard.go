@@ -140,6 +140,7 @@ func Observe(o *Observer) func(http.Handler) http.Handler {
 	}
 	return safeguard(rule{name: "Observe", passive: true, observes: true}, func(s *session, _ *http.Request) *Refusal {
 		s.observers = append(s.observers, o)
+		s.watched = s.watched || o.hooks.Message != nil
 		return nil
 	})
 }

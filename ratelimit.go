@@ -249,7 +249,7 @@ func (l *rateRule) check(ctx context.Context, c *Conn, messages, bytes int) *Ref
 		cost = bytes
 	}
 	for {
-		ok, wait := l.bucket.Allow(rules.time(), cost)
+		ok, wait := l.bucket.Allow(rules.time(c), cost)
 		switch {
 		case ok:
 			return nil

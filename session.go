@@ -37,6 +37,7 @@ type session struct {
 	mayLast   bool       // whose principals need no expiry
 	registry  *Registry
 	observers []*Observer
+	watched   bool // by a hook that is told of messages
 	codes     map[string]websocket.StatusCode
 	limits    wire.Limits
 	rules     messageRules

@@ -26,7 +26,7 @@ type messageRules struct {
 	checks   []messageCheck
 	outgoing *outgoingRule
 
-	now     time.Time       // when the message came, once somebody asks
+	now     time.Time       // when the message came, or since when it may, once somebody asks
 	state   int             // that accepted messages have led to
 	buckets []*limit.Bucket // of types with a rate, once they have come
 }
@@ -104,9 +104,9 @@ func (m *messageRules) spend(ctx context.Context, c *Conn, messages, bytes int) 
 
 // time is when the message came. To look at the clock is much of what a limit
 // costs, so all limits and the observers share one look.
-func (m *messageRules) time() time.Time {
+func (m *messageRules) time(c *Conn) time.Time {
 	if m.now.IsZero() {
-		m.now = time.Now()
+		m.now = c.s.conn.Came()
 	}
 	return m.now
 }
@@ -153,7 +153,7 @@ func (m *messageRules) judge(ctx context.Context, c *Conn, data []byte, size int
 		return nil, r
 	}
 	if of.Rate > 0 {
-		if ok, wait := m.bucket(of).Allow(m.time(), 1); !ok {
+		if ok, wait := m.bucket(of).Allow(m.time(c), 1); !ok {
 			r := refuse(name, "message_rate", nil)
 			r.RetryAfter = wait
 			return nil, r

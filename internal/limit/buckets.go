@@ -3,12 +3,13 @@ package limit
 import (
 	"container/list"
 	"fmt"
-	"math"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"golang.org/x/time/rate"
+
+	"github.com/wsguard/wsguard/internal/tokens"
 )
 
 // evictions is how many buckets a new key may push out: more than the one that
@@ -36,7 +37,7 @@ func CheckRate(r rate.Limit, burst int) error {
 // is not held stays for at most burst/r after its last event and until new keys
 // come, so a good capacity is that of all keys within that time. (R46, R60)
 //
-// An entry is about 220 bytes. Buckets is safe for concurrent use; one lock
+// An entry is about 200 bytes. Buckets is safe for concurrent use; one lock
 // guards it, for a bounded amount of work. A message takes only the lock of its
 // own bucket: see [Buckets.Bucket]. The zero value is not usable.
 type Buckets struct {
@@ -61,7 +62,9 @@ func NewBuckets(r rate.Limit, burst, capacity int) *Buckets {
 }
 
 func (t *Buckets) newBucket(k Key) *bucket {
-	return &bucket{lim: rate.NewLimiter(t.r, t.burst), key: k}
+	b := newBucket(t.r, t.burst)
+	b.key = k
+	return b
 }
 
 // Allow takes n tokens from the bucket of k. If there are too few, it takes
@@ -86,7 +89,7 @@ func (t *Buckets) Owe(k Key, n int) {
 	b := t.find(k)
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.lim.ReserveN(b.at(time.Now()), min(max(n, 0), t.burst))
+	b.tokens.Owe(b.age(time.Now()), n)
 }
 
 // Bucket returns the bucket of k for a connection to hold while it lives, so
@@ -149,7 +152,7 @@ func NewBucket(r rate.Limit, burst int) *Bucket {
 	if err := CheckRate(r, burst); err != nil {
 		panic("limit: " + err.Error())
 	}
-	return &Bucket{shared: &bucket{lim: rate.NewLimiter(r, burst)}}
+	return &Bucket{shared: newBucket(r, burst)}
 }
 
 // Allow is as [Buckets.Allow], and allocates nothing. After Release, it refuses.
@@ -178,46 +181,40 @@ func (b *Bucket) Release() {
 
 // bucket is a token bucket with its place in the table.
 type bucket struct {
-	mu     sync.Mutex // guards the two
-	lim    *rate.Limiter
-	latest time.Time // that lim has seen
+	mu     sync.Mutex // guards tokens
+	tokens tokens.Bucket
+	born   time.Time
 
 	key     Key
 	holders int           // guarded by Buckets.mu
 	place   *list.Element // in Buckets.idle, nil if held; guarded by Buckets.mu
 }
 
-// allow takes n tokens, or says when there will be as many. A negative n would
-// add tokens.
-func (b *bucket) allow(now time.Time, n int) (ok bool, retryAfter time.Duration) {
-	if n < 0 || n > b.lim.Burst() {
-		return false, 0
-	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	now = b.at(now)
-	if b.lim.AllowN(now, n) {
-		return true, 0
-	}
-	missing := float64(n) - b.lim.TokensAt(now)
-	wait := math.Ceil(missing / float64(b.lim.Limit()) * float64(time.Second))
-	if wait >= math.MaxInt64 {
-		return false, math.MaxInt64
-	}
-	return false, time.Duration(wait)
+func newBucket(r rate.Limit, burst int) *bucket {
+	return &bucket{tokens: tokens.New(r, burst), born: time.Now()}
 }
 
-// at returns now, or the latest time there was: one that is older than another
-// caller's would make the limiter grant the time between the two twice. It
-// needs mu.
-func (b *bucket) at(now time.Time) time.Time {
-	if now.After(b.latest) {
-		b.latest = now
+// age is how old the bucket is. A time read before another caller's may come
+// after it; tokens sees to that.
+func (b *bucket) age(now time.Time) int64 { return int64(now.Sub(b.born)) }
+
+// allow takes n tokens, or says when there will be as many.
+func (b *bucket) allow(now time.Time, n int) (ok bool, retryAfter time.Duration) {
+	age := b.age(now)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.tokens.Take(age, n) {
+		return true, 0
 	}
-	return b.latest
+	if n < 0 {
+		return false, 0
+	}
+	return false, b.tokens.Wait(age, n)
 }
 
 // full reports whether the bucket is as a new one.
 func (b *bucket) full() bool {
-	return b.lim.TokensAt(time.Now()) >= float64(b.lim.Burst())
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.tokens.Wait(b.age(time.Now()), b.tokens.Burst()) == 0
 }

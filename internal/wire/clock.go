@@ -178,14 +178,15 @@ func (k *clock) await(now int64, p patience) {
 	k.arm(now + int64(p))
 }
 
-// received notes that a read has ended, and returns how long it has kept
-// somebody waiting for the rest of a message.
-func (k *clock) received(n int) (waited int64) {
+// received notes that a read has ended, and returns when, and how long it has
+// kept somebody waiting for the rest of a message. To look at the clock is much
+// of what a read costs here: if nobody has asked, it is unknown when.
+func (k *clock) received(n int) (now, waited int64) {
 	awaited := k.messageBy.Load() != never
-	if !awaited && k.c.limits.Ping <= 0 {
-		return 0 // nobody asks when
+	if !awaited && k.c.limits.Ping <= 0 && k.c.pacer == nil {
+		return unknown, 0
 	}
-	now := k.now()
+	now = k.now()
 	since := k.readSince.Swap(never)
 	if awaited {
 		k.messageBy.Store(never)
@@ -197,7 +198,7 @@ func (k *clock) received(n int) (waited int64) {
 			k.pinged.Store(0)
 		}
 	}
-	return waited
+	return now, waited
 }
 
 // stalling notes that a write has to wait for the peer, once more unless it is

@@ -96,12 +96,15 @@ type Conn struct {
 	patience patience // left for the message that has begun
 	earned   int64    // bytes of payload that have been turned into patience
 	controls int64    // when the control frames so far are paid for
+	readAt   int64    // when the last read ended, or unknown
 
 	// Of ReadMessage, under readMu.
 	head    []byte  // what is received at once where there are no chunks
 	whole   *[]byte // what has come of a message in several pieces
 	control []byte  // and of a control frame
 	lent    bool    // the last message lies in chunk
+
+	came int64 // when the last message of ReadMessage came, or unknown; its caller's
 
 	writeMu    chanlock.Lock
 	out        outgoing
@@ -145,7 +148,7 @@ func New(under net.Conn, cfg Config) *Conn {
 	}
 	c.raw = rawOf(c)
 	if c.pacer = newPacer(cfg.Limits); c.pacer != nil {
-		c.pacer.pay(min(len(c.rest), cfg.Limits.ByteBurst))
+		c.pacer.pay(0, len(c.rest))
 	}
 	c.bytesIn.Store(int64(len(c.rest)))
 	c.clock.start(c)
@@ -164,10 +167,14 @@ func (c *Conn) Counts() Counts {
 	}
 }
 
-// Touch says that a message was accepted: it resets the idle limit.
-func (c *Conn) Touch() {
+// Touch says that the last message of ReadMessage was accepted, now or at the
+// time that is not zero: it resets the idle limit.
+func (c *Conn) Touch(at time.Time) {
 	if c.limits.Idle > 0 || c.limits.Activity {
-		c.clock.lastMessage.Store(c.clock.now())
+		if at.IsZero() {
+			at = c.Came()
+		}
+		c.clock.lastMessage.Store(int64(at.Sub(c.clock.born)))
 	}
 }
 

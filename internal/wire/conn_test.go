@@ -230,7 +230,7 @@ func TestTouch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, Limits{Idle: time.Minute})
 		pass(30 * time.Second)
-		r.conn.Touch()
+		r.conn.Touch(time.Now())
 		go io.Copy(io.Discard, r.peer)
 		r.wantEnd(91*time.Second, 3008, Server)
 	})

@@ -46,8 +46,8 @@ func (c *Conn) arrived(messages int) {
 		return
 	}
 	c.messagesIn.Add(int64(messages))
-	if c.countMessages {
-		c.Touch()
+	if c.countMessages && (c.limits.Idle > 0 || c.limits.Activity) {
+		c.clock.lastMessage.Store(c.clock.now())
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"time"
 )
 
 // PeerClosed is what the peer's close frame says.
@@ -36,6 +37,8 @@ func (c *Conn) ReadMessage() (text bool, payload []byte, err error) {
 	c.readMu.Lock()
 	defer c.readMu.Unlock()
 	c.release()
+	c.readAt = unknown
+	defer func() { c.came = c.readAt }()
 	for {
 		if c.Ending() || c.inClosed {
 			return false, nil, c.endError()
@@ -67,6 +70,15 @@ func (c *Conn) ReadMessage() (text bool, payload []byte, err error) {
 			return false, nil, err
 		}
 	}
+}
+
+// Came is when the last message of ReadMessage came, or for one that has waited
+// here, now. Only the caller of ReadMessage may ask.
+func (c *Conn) Came() time.Time {
+	if c.came == unknown {
+		c.came = c.clock.now()
+	}
+	return c.clock.born.Add(time.Duration(c.came))
 }
 
 // release ends the use of what the last message was in.

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -292,5 +293,48 @@ func BenchmarkReadMessage(b *testing.B) {
 		if _, _, err := c.ReadMessage(); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+// A message that was just received came when it was; one that has lain behind
+// another comes when it is asked for, or the time in between would count
+// against the peer.
+func TestCame(t *testing.T) {
+	for name, l := range map[string]Limits{
+		"nobody asks when": {Idle: time.Hour},
+		"keep-alive":       {Idle: time.Hour, Ping: 10 * time.Hour, Pong: time.Hour},
+		"pace":             {Idle: time.Hour, ByteRate: 100, ByteBurst: 1000},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := newRigOf(t, Config{Limits: &l, Messages: true})
+				both := append(frameOf(0x81, []byte("one")), frameOf(0x81, []byte("two"))...)
+				time.AfterFunc(time.Second, func() { r.send(both) })
+				next := func(want string, read, came time.Duration) {
+					t.Helper()
+					if _, payload, err := r.conn.ReadMessage(); string(payload) != want || err != nil {
+						t.Fatalf("%q, %v", payload, err)
+					}
+					pass(read - r.age())
+					if got := r.conn.Came().Sub(r.born); got != came {
+						t.Errorf("%s came at %v, want %v", want, got, came)
+					}
+					r.conn.Touch(time.Time{})
+					if got := r.conn.LastActivity().Sub(r.born); got != came {
+						t.Errorf("the last activity was at %v, want %v", got, came)
+					}
+				}
+				one := time.Second
+				if name == "nobody asks when" {
+					one = 5 * time.Second // then it is as if it came when somebody does
+				}
+				next("one", 5*time.Second, one)
+				next("two", 7*time.Second, 7*time.Second)
+				r.conn.Touch(r.born.Add(6 * time.Second))
+				if got := r.conn.LastActivity().Sub(r.born); got != 6*time.Second {
+					t.Errorf("the last activity was at %v", got)
+				}
+			})
+		})
 	}
 }

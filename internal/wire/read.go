@@ -83,7 +83,7 @@ func (c *Conn) receive(p []byte, early bool) (n int, err error) {
 		most = len(p)
 	}
 	if c.pacer != nil {
-		if most = c.pacer.wait(most, c.readDeadline()); c.Ending() {
+		if most = c.pacer.wait(&c.clock, most, c.readDeadline()); c.Ending() {
 			return 0, c.endError()
 		}
 		if most == 0 {
@@ -132,10 +132,12 @@ func (c *Conn) awaiting(early bool) {
 
 // received notes the end of a read.
 func (c *Conn) received(n int) {
-	c.patience.spend(c.clock.received(n))
+	now, waited := c.clock.received(n)
+	c.readAt = now
+	c.patience.spend(waited)
 	c.bytesIn.Add(int64(n))
 	if c.pacer != nil {
-		c.pacer.pay(n)
+		c.pacer.pay(now, n)
 	}
 }
 
