@@ -6,6 +6,7 @@ import (
 	"runtime/debug"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/coder/websocket"
 
@@ -40,7 +41,8 @@ func rulesOf(spec MessageSpec) (*messageRules, *Conn) {
 	*m = messageRules{
 		rates:    []rateRule{{&rateKind{name: "LimitMessages"}, limit.NewBucket(1e9, 1e9)}},
 		table:    spec.table("ValidateMessages"),
-		sanitize: &sanitizer{Sanitizer{Strip: StripUnsafe, Escape: EscapeHTML}, spotter(StripUnsafe), spotter(EscapeHTML)},
+		sanitize: newSanitizer(Sanitizer{}),
+		now:      time.Now(),
 	}
 	return m, c
 }

@@ -59,11 +59,14 @@ func (m *messageRules) check(ctx context.Context, c *Conn, typ websocket.Message
 		return nil, refuse("ValidateMessages", "invalid_data", errBinary)
 	}
 	var of *messageRule
+	untouched := !text || m.untouched(data)
 	if text {
 		size := len(data)
 		var r *Refusal
-		if data, r = m.strip(data); r != nil {
-			return nil, r
+		if !untouched {
+			if data, r = m.strip(data); r != nil {
+				return nil, r
+			}
 		}
 		if m.table != nil {
 			if of, r = m.judge(ctx, c, data, size); r != nil {
@@ -80,7 +83,7 @@ func (m *messageRules) check(ctx context.Context, c *Conn, typ websocket.Message
 			return nil, given
 		}
 	}
-	if text && m.sanitize != nil {
+	if !untouched {
 		data = m.sanitize.apply(data, m.sanitize.Escape, m.sanitize.mayEscape)
 	}
 	if of != nil && of.to != stay {
@@ -111,13 +114,16 @@ func (m *messageRules) time(c *Conn) time.Time {
 	return m.now
 }
 
+// untouched reports whether the sanitizer can be left out: there is none, or a
+// text that the schema will scan can be seen at one look to have nothing for it.
+func (m *messageRules) untouched(data []byte) bool {
+	return m.sanitize == nil || m.table != nil && m.sanitize.own && sanitize.Plain(data)
+}
+
 // strip returns what the schema will be asked about. A text is scanned for it
 // only where something may be stripped, as whoever judges it scans it anyway.
 func (m *messageRules) strip(data []byte) ([]byte, *Refusal) {
 	s := m.sanitize
-	if s == nil {
-		return data, nil
-	}
 	if !s.PlainText {
 		data = bytes.TrimPrefix(data, []byte("\uFEFF"))
 		if m.table == nil || s.mayStrip(data) {
@@ -261,13 +267,7 @@ type Sanitizer struct {
 // replace encoding what is shown where it is shown. Binary messages pass
 // unchanged. (R36)
 func SanitizeMessages(config Sanitizer) func(http.Handler) http.Handler {
-	if config.Strip == nil {
-		config.Strip = StripUnsafe
-	}
-	if config.Escape == nil {
-		config.Escape = EscapeHTML
-	}
-	own := &sanitizer{config, spotter(config.Strip), spotter(config.Escape)}
+	own := newSanitizer(config)
 	return safeguard(rule{name: "SanitizeMessages", provides: factSanitizer, passive: true}, func(s *session, _ *http.Request) *Refusal {
 		s.rules.sanitize = own
 		return nil
@@ -279,22 +279,44 @@ func SanitizeMessages(config Sanitizer) func(http.Handler) http.Handler {
 type sanitizer struct {
 	Sanitizer
 	mayStrip, mayEscape func(text []byte) bool
+	own                 bool // the functions are our own, and messages JSON
+}
+
+func newSanitizer(config Sanitizer) *sanitizer {
+	if config.Strip == nil {
+		config.Strip = StripUnsafe
+	}
+	if config.Escape == nil {
+		config.Escape = EscapeHTML
+	}
+	return &sanitizer{config, spotter(config.Strip), spotter(config.Escape),
+		!config.PlainText && isOne(config.Strip, StripUnsafe, Keep) && isOne(config.Escape, EscapeHTML, Keep)}
 }
 
 // spotter returns what tells whether a function has anything to do. That is
-// known of our own ones; two functions have one code pointer only if their code
-// is one.
+// known of our own ones.
 func spotter(f func([]byte) []byte) func([]byte) bool {
-	code := func(f func([]byte) []byte) uintptr { return reflect.ValueOf(f).Pointer() }
-	switch code(f) {
-	case code(StripUnsafe):
+	switch {
+	case isOne(f, StripUnsafe):
 		return sanitize.MayStrip
-	case code(EscapeHTML):
+	case isOne(f, EscapeHTML):
 		return sanitize.MayEscape
-	case code(Keep):
+	case isOne(f, Keep):
 		return func([]byte) bool { return false }
 	}
 	return func([]byte) bool { return true }
+}
+
+// isOne reports whether f is one of others. Two functions have one code pointer
+// only if their code is one.
+func isOne(f func([]byte) []byte, others ...func([]byte) []byte) bool {
+	code := func(f func([]byte) []byte) uintptr { return reflect.ValueOf(f).Pointer() }
+	for _, other := range others {
+		if code(f) == code(other) {
+			return true
+		}
+	}
+	return false
 }
 
 func (s *sanitizer) apply(data []byte, f func([]byte) []byte, may func([]byte) bool) []byte {

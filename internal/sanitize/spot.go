@@ -15,6 +15,27 @@ const (
 	high = 0x80 * ones
 )
 
+// Plain reports whether a text is ASCII in which neither [MayStrip] nor
+// [MayEscape] could find anything. It is one look where they are two.
+func Plain(data []byte) bool {
+	var odd uint64
+	for ; len(data) >= 16 && odd&high == 0; data = data[16:] {
+		odd = special(binary.LittleEndian.Uint64(data)) | special(binary.LittleEndian.Uint64(data[8:]))
+	}
+	var last [16]byte
+	copy(last[:], data)
+	odd |= special(binary.LittleEndian.Uint64(last[:])) | special(binary.LittleEndian.Uint64(last[8:]))
+	return odd&high == 0
+}
+
+// special sets the highest bit of a byte of w, at the least, if w has a byte
+// that is not plain.
+func special(w uint64) uint64 {
+	// & and ' differ in one bit, and so do < and >.
+	amp, angle, solidus, delete := (w|ones)^'\''*ones, (w|2*ones)^'>'*ones, w^'\\'*ones, w^0x7F*ones
+	return w | (amp - ones) | (angle - ones) | (solidus - ones) | (delete - ones)
+}
+
 // MayStrip reports whether [Strip] may change a string value of a JSON text. The
 // text need not have been scanned; if it is false, [Strings] would return it as
 // it is, should it turn out to be JSON.

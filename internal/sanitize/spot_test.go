@@ -51,12 +51,35 @@ func TestSpot(t *testing.T) {
 			if got := sanitize.MayEscape(text); got != row.escape {
 				t.Errorf("%s behind %d: MayEscape says %v", row.name, shift, got)
 			}
+			if sanitize.Plain(text) && (row.strip || row.escape) {
+				t.Errorf("%s behind %d is taken for plain", row.name, shift)
+			}
 		}
 	}
 }
 
+// Plain is every text of those bytes alone that nothing looks at twice.
+func TestPlain(t *testing.T) {
+	special := "&'<>\\\x7f"
+	for length := range 50 {
+		for at := range length {
+			for c := range 256 {
+				text := []byte(strings.Repeat("a", length))
+				text[at] = byte(c)
+				want := c < 0x80 && strings.IndexByte(special, byte(c)) < 0
+				if got := sanitize.Plain(text); got != want {
+					t.Fatalf("%#x at %d of %d: Plain says %v", c, at, length, got)
+				}
+			}
+		}
+	}
+	if !sanitize.Plain(nil) {
+		t.Error("nothing is not plain")
+	}
+}
+
 func BenchmarkSpot(b *testing.B) {
-	for name, spot := range map[string]func([]byte) bool{"strip": sanitize.MayStrip, "escape": sanitize.MayEscape} {
+	for name, spot := range map[string]func([]byte) bool{"strip": sanitize.MayStrip, "escape": sanitize.MayEscape, "plain": sanitize.Plain} {
 		b.Run(name, func(b *testing.B) {
 			data := []byte(chat)
 			b.SetBytes(int64(len(data)))
