@@ -125,11 +125,17 @@ func BenchmarkRefusal(b *testing.B) {
 	}
 }
 
+// raced reports whether the test was built with the race detector.
+func raced() bool {
+	info, ok := debug.ReadBuildInfo()
+	return ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"})
+}
+
 // A message that passes costs the one allocation that the application gets,
 // whatever rules it has passed, but for a schema.
 func TestReadAllocates(t *testing.T) {
 	most := 1.0
-	if info, ok := debug.ReadBuildInfo(); ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"}) {
+	if raced() {
 		most = 3 // the race detector makes every sync.Pool forget at random
 	}
 	withEnd, cancel := context.WithCancel(context.Background())
@@ -144,18 +150,7 @@ func TestReadAllocates(t *testing.T) {
 		{"a context that can end", withEnd, fullChain()},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			conns := make(chan *wsguard.Conn, 1)
-			c := benchDial(t, tc.chain(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				conn, err := wsguard.Accept(w, r)
-				if err != nil {
-					t.Error(err)
-				}
-				conns <- conn
-			})))
-			conn := next(t, conns)
-			if conn == nil {
-				t.Fatal("no connection")
-			}
+			conn, c := accepted(t, tc.chain)
 			message := textFrame(chatter)
 			if n := testing.AllocsPerRun(500, func() {
 				_, _ = c.Write(message)
@@ -175,8 +170,6 @@ func TestReadAllocates(t *testing.T) {
 			}); n > most { // one is the test's own
 				t.Errorf("%v allocations a message written, want none", n-1)
 			}
-			_ = c.Close()
-			_ = conn.Close(1000, "")
 		})
 	}
 }

@@ -112,6 +112,17 @@ func (c *Conn) serve(base context.Context, serve func(context.Context, *Conn) er
 // If ctx ends while Read waits, the connection ends. A second Read at the same
 // time is an error that leaves it open.
 func (c *Conn) Read(ctx context.Context) (websocket.MessageType, []byte, error) {
+	return c.ReadInto(ctx, nil)
+}
+
+// ReadInto is Read for a loop that is done with one message before it asks for
+// the next: the message takes the place of what is in buf or, where that is too
+// small, is in new memory that can be handed back the next time. So most
+// messages allocate nothing. What the last one said is gone.
+func (c *Conn) ReadInto(ctx context.Context, buf []byte) (websocket.MessageType, []byte, error) {
+	if buf == nil {
+		buf = []byte{} // a message without bytes is one too
+	}
 	if c.reading.Swap(true) {
 		return 0, nil, errTwoReaders
 	}
@@ -120,7 +131,7 @@ func (c *Conn) Read(ctx context.Context) (websocket.MessageType, []byte, error) 
 		c.s.end(r) // what was read before is answered
 	}
 	for {
-		typ, data, err := c.next(ctx)
+		typ, data, err := c.next(ctx, buf)
 		if err != nil || data != nil {
 			return typ, data, err
 		}
@@ -130,7 +141,7 @@ func (c *Conn) Read(ctx context.Context) (websocket.MessageType, []byte, error) 
 var errTwoReaders = errors.New("wsguard: Read is under way in another goroutine: let one goroutine read, and hand messages on from there")
 
 // next returns a message, an error, or neither if a message was dropped.
-func (c *Conn) next(ctx context.Context) (websocket.MessageType, []byte, error) {
+func (c *Conn) next(ctx context.Context, buf []byte) (websocket.MessageType, []byte, error) {
 	if err := c.reads.begin(ctx); err != nil {
 		return 0, nil, err
 	}
@@ -156,8 +167,7 @@ func (c *Conn) next(ctx context.Context) (websocket.MessageType, []byte, error) 
 		return 0, nil, c.refused(refuse("Observe", "internal_error", err), "close")
 	}
 	if refusal == nil {
-		// One allocation of the right size, for the message that is handed out.
-		return typ, append(make([]byte, 0, len(data)), data...), nil
+		return typ, append(buf[:0], data...), nil
 	}
 	action := c.s.rules.policy.action(c, refusal)
 	if action == "close" {

@@ -66,6 +66,25 @@ func ExampleChain() {
 	})))
 }
 
+// One buffer does for all messages of a connection, as each is sent before the
+// next one is asked for.
+func ExampleConn_ReadInto() {
+	http.Handle("GET /echo", wsguard.AllowOrigins("https://app.example.com")(
+		wsguard.Handler(func(ctx context.Context, c *wsguard.Conn) error {
+			var buf []byte
+			for {
+				typ, data, err := c.ReadInto(ctx, buf)
+				if err != nil {
+					return err
+				}
+				if err := c.Write(ctx, typ, data); err != nil {
+					return err
+				}
+				buf = data
+			}
+		})))
+}
+
 // Observe would miss what AllowOrigins refuses, so the chain is not built.
 func ExampleChain_mistake() {
 	defer func() { fmt.Println(recover()) }()
