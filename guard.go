@@ -114,7 +114,10 @@ func (g *guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // pass checks at request time what could not be seen when the chain was built,
 // because a handler that is not ours stands between two safeguards.
 func (s *session) pass(g *guard, r *http.Request) *Refusal {
-	for _, outer := range s.passed {
+	if s.built != g {
+		s.apart = len(s.passed)
+	}
+	for _, outer := range s.passed[:s.apart] {
 		if wrong := conflict(*outer, g.rule); wrong != "" {
 			return refuse(g.name, "safeguard_order", fmt.Errorf("%s", wrong))
 		}
@@ -127,6 +130,7 @@ func (s *session) pass(g *guard, r *http.Request) *Refusal {
 		return refusal
 	}
 	s.passed = append(s.passed, &g.rule)
+	s.built, _ = g.next.(*guard)
 	s.facts |= g.provides
 	return nil
 }

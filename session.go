@@ -29,6 +29,8 @@ type session struct {
 	// Fixed before the upgrade.
 	info      ConnInfo // what observers may know
 	passed    []*rule
+	apart     int    // how many of them were not built into one chain with the last
+	built     *guard // whom the last was built around, if that is a safeguard
 	facts     fact
 	https     func(http.Header) bool
 	hasBody   bool

@@ -15,61 +15,64 @@ func decodeObject(data []byte, depth int) (map[string]any, error) {
 	if !utf8.Valid(data) {
 		return nil, errors.New("not UTF-8")
 	}
-	// Decoder.Token is not as strict as a whole-document check.
 	if !json.Valid(data) {
 		return nil, errors.New("not JSON")
 	}
+	members, levels := census(data)
+	if levels > depth {
+		return nil, errors.New("nested too deeply")
+	}
+	var object map[string]any
 	dec := json.NewDecoder(bytes.NewReader(data))
 	dec.UseNumber()
-	v, err := decodeValue(dec, depth)
-	if err != nil {
-		return nil, err
-	}
-	object, ok := v.(map[string]any)
-	if !ok {
+	if err := dec.Decode(&object); err != nil || object == nil {
 		return nil, errors.New("not a JSON object")
+	}
+	if countMembers(object) != members {
+		return nil, errors.New("a member name stands twice")
 	}
 	return object, nil
 }
 
-// decodeValue decodes the next value of dec, whose text is known to be valid, so
-// that the errors of Token cannot occur.
-func decodeValue(dec *json.Decoder, depth int) (any, error) {
-	token, _ := dec.Token()
-	delim, ok := token.(json.Delim)
-	if !ok {
-		return token, nil
-	}
-	if depth == 0 {
-		return nil, errors.New("nested too deeply")
-	}
-	if delim == '[' {
-		array := []any{}
-		for dec.More() {
-			v, err := decodeValue(dec, depth-1)
-			if err != nil {
-				return nil, err
+// census counts the members of all objects in a valid JSON text, each of which
+// has a colon, and the levels of its nesting.
+func census(data []byte) (members, levels int) {
+	level := 0
+	for i := 0; i < len(data); i++ {
+		switch data[i] {
+		case '"':
+			for i++; data[i] != '"'; i++ {
+				if data[i] == '\\' {
+					i++
+				}
 			}
-			array = append(array, v)
+		case ':':
+			members++
+		case '{', '[':
+			level++
+			levels = max(levels, level)
+		case '}', ']':
+			level--
 		}
-		_, _ = dec.Token() // the closing bracket
-		return array, nil
 	}
-	object := map[string]any{}
-	for dec.More() {
-		token, _ := dec.Token()
-		name, _ := token.(string)
-		if _, twice := object[name]; twice {
-			return nil, errors.New("a member name stands twice")
+	return members, levels
+}
+
+// countMembers counts the members of all objects in a decoded value. Of two with
+// one name, the decoder has kept one, and nothing of the other.
+func countMembers(v any) (n int) {
+	switch v := v.(type) {
+	case map[string]any:
+		n = len(v)
+		for _, member := range v {
+			n += countMembers(member)
 		}
-		v, err := decodeValue(dec, depth-1)
-		if err != nil {
-			return nil, err
+	case []any:
+		for _, item := range v {
+			n += countMembers(item)
 		}
-		object[name] = v
 	}
-	_, _ = dec.Token() // the closing brace
-	return object, nil
+	return n
 }
 
 // stringMember returns the string called name, "" where there is none. It
