@@ -21,8 +21,9 @@ type Principal struct {
 	Issuer  string
 	TokenID string // the token's jti, for logs and revocation
 
-	// Expires is when the connection ends with 3000 (token_expired). A
-	// verifier must set it; see [InsecureNoExpiry]. (R25)
+	// Expires is when the connection ends with 3000 (token_expired): when the
+	// verifier would no longer accept the token, its leeway included, as NewJWT
+	// does. A verifier must set it; see [InsecureNoExpiry]. (R25)
 	Expires time.Time
 
 	// IssuedAt is when the token was issued. A principal without it counts as

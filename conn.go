@@ -48,6 +48,9 @@ func newConn(s *session, u Upgrader) *Conn {
 		c.queue.maxBytes = 1 << 20
 	}
 	s.app.Store(c)
+	if p := s.principal.Load(); p != nil {
+		s.expires(p.Expires)
+	}
 	s.hold(func() { c.reads.release(); c.write.release() })
 	return c
 }
@@ -75,16 +78,7 @@ func (c *Conn) serve(base context.Context, serve func(context.Context, *Conn) er
 		defer stop()
 	}
 	returned := false
-	defer func() {
-		if p := recover(); p != nil || !returned {
-			if p == nil {
-				p = "runtime.Goexit was called"
-			}
-			r := panicked("serve", p)
-			_ = c.s.violation(r, "close")
-			c.s.end(r)
-		}
-	}()
+	defer c.s.survive("serve", &returned)
 	err := serve(ctx, c)
 	returned = true
 	var refusal *Refusal
@@ -99,6 +93,21 @@ func (c *Conn) serve(base context.Context, serve func(context.Context, *Conn) er
 		_ = c.s.violation(r, "close")
 		c.s.end(r)
 	}
+}
+
+// survive is deferred by what runs the application on a goroutine of its own:
+// a panic ends the connection, and nothing else. (R59)
+func (s *session) survive(where string, returned *bool) {
+	p := recover()
+	if p == nil && *returned {
+		return
+	}
+	if p == nil {
+		p = "runtime.Goexit was called"
+	}
+	r := panicked(where, p)
+	_ = s.violation(r, "close")
+	s.end(r)
 }
 
 // Read returns the next message that the rules accept: whole, at most

@@ -27,6 +27,8 @@ const (
 	factKeepRefused
 	factOutgoing
 	factTracked
+	factRevalidated
+	factWarned
 )
 
 // providers names who establishes a fact, for messages to developers.

@@ -23,8 +23,8 @@ type writer struct {
 }
 
 // errUnclaimed is what a library gets for a hijack that would bypass rules.
-var errUnclaimed = errors.New("message rules are in the chain, but the handler reads the socket itself: " +
-	"use wsguard.Handler or wsguard.Accept, or leave LimitMessages, LimitBytes, ValidateMessages, SanitizeMessages, CheckMessages and OutgoingMessages out")
+var errUnclaimed = errors.New("rules that need a Conn are in the chain, but the handler reads the socket itself: " +
+	"use wsguard.Handler or wsguard.Accept, or leave LimitMessages, LimitBytes, ValidateMessages, SanitizeMessages, CheckMessages, OutgoingMessages and WarnExpiry out")
 
 func (w *writer) WriteHeader(status int) {
 	switch {
@@ -109,7 +109,7 @@ func (w *writer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 		// Its bytes would be read as frames, past a proxy that takes them for a body.
 		return w.fail(refuse("Handler", "bad_handshake", errors.New("the upgrade request has a body")))
 	}
-	if s.rules.any() && !s.claimed {
+	if (s.rules.any() || s.vigil.warns()) && !s.claimed {
 		return w.fail(refuse("Chain", "rules_unclaimed", errUnclaimed))
 	}
 	if r := s.doomed(); r != nil {
@@ -219,6 +219,7 @@ func (s *session) upgrade(nc net.Conn, head []byte) (net.Conn, *bufio.ReadWriter
 	if r := s.opened(); r != nil {
 		go s.end(r)
 	}
+	s.keepVigil()
 	if s.claimed {
 		// Conn speaks for itself: the library's part ends with the handshake.
 		return unclosed{s.conn}, bufio.NewReadWriter(bufio.NewReaderSize(nil, 16), bufio.NewWriterSize(nil, 16))

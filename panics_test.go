@@ -70,6 +70,12 @@ var mistakes = []struct {
 	{"RedactQuery", func() { wsguard.RedactQuery() }, `RedactQuery: a name is missing: write RedactQuery("token")`},
 	{"RedactQuery, empty name", func() { wsguard.RedactQuery("token", "") }, `RedactQuery: a name is missing: write RedactQuery("token")`},
 
+	{"Revalidate, no unit", func() { wsguard.Revalidate(30, func(context.Context, wsguard.Principal) error { return nil }) }, "Revalidate: every is 30ns and would ask all the time: write a time with its unit such as 30*time.Minute"},
+	{"Revalidate, negative", func() { wsguard.Revalidate(-time.Hour, func(context.Context, wsguard.Principal) error { return nil }) }, "Revalidate: every is -1h0m0s"},
+	{"Revalidate, nil", func() { wsguard.Revalidate(time.Hour, nil) }, "Revalidate: ask is nil: write func(ctx context.Context, p wsguard.Principal) error"},
+	{"WarnExpiry, no unit", func() { wsguard.WarnExpiry(60, func(context.Context, *wsguard.Conn) {}) }, "WarnExpiry: before is 60ns, which is too late: write a time with its unit such as time.Minute"},
+	{"WarnExpiry, nil", func() { wsguard.WarnExpiry(time.Minute, nil) }, "WarnExpiry: warn is nil: write func(ctx context.Context, c *wsguard.Conn)"},
+
 	{"LimitConns, zero", func() { wsguard.LimitConns(0, wsguard.PerIP) }, "LimitConns: a limit of 0 lets nobody in: write at least 1"},
 	{"LimitConns, negative", func() { wsguard.LimitConns(-1, wsguard.Everyone) }, "LimitConns: a limit of -1 lets nobody in: write at least 1"},
 	{"LimitConns, no key", func() { wsguard.LimitConns(1, wsguard.Key{}) }, "LimitConns counts by Everyone, PerIP, PerUser or PerKey"},

@@ -72,6 +72,7 @@ var reasons = map[string]outcome{
 	"post_required":        {http.StatusMethodNotAllowed, 0},
 	"keys_unavailable":     {http.StatusServiceUnavailable, websocket.StatusTryAgainLater},
 	"token_revoked":        {http.StatusUnauthorized, StatusUnauthorized},
+	"revalidation_failed":  {0, StatusUnauthorized},
 	"shutting_down":        {http.StatusServiceUnavailable, websocket.StatusGoingAway},
 	"disconnected":         {http.StatusForbidden, websocket.StatusPolicyViolation},
 	"principal_incomplete": {http.StatusUnauthorized, StatusUnauthorized},

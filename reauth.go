@@ -60,6 +60,7 @@ func (s *session) reauthenticate(ctx context.Context, token string) *Refusal {
 		left = max(1, time.Until(p.Expires))
 	}
 	s.conn.SetExpiry(left)
+	s.expires(p.Expires)
 	return nil
 }
 

@@ -63,6 +63,7 @@ type session struct {
 	principal atomic.Pointer[Principal]
 	parting   atomic.Pointer[Refusal] // ends the connection when the handler reads again
 	app       atomic.Pointer[Conn]    // nil under another library
+	vigil     *vigil                  // nil where nothing is done about the principal
 
 	mu    sync.Mutex
 	held  []func() // gives back what the connection holds
@@ -349,8 +350,9 @@ func (s owner) Ending(c wire.Cause) {
 	}
 }
 
-// stop ends the context that Handler gave out.
+// stop ends the contexts that were given out.
 func (s *session) stop(err error) {
+	s.vigil.stop(err)
 	if cancel := s.cancel.Load(); cancel != nil {
 		(*cancel)(err)
 	}

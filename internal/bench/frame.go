@@ -79,6 +79,7 @@ type nobody struct{}
 
 func (nobody) Refuse(err error) wire.Cause { return wire.Cause{Err: err} }
 func (nobody) Ending(wire.Cause)           {}
+func (nobody) Alarm()                      {}
 func (nobody) Closed(wire.Report)          {}
 
 // perFrame reads from r for a while, so many bytes at most at a time. Time is

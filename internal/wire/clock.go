@@ -37,12 +37,13 @@ type clock struct {
 	queued      int64        // what the system has taken of it and the peer has not
 	respondBy   atomic.Int64 // when the library must have responded, or never
 	expiry      atomic.Int64 // when the identity expires, or never
+	alarm       atomic.Int64 // when the owner wants to be woken, or never
 	closeBy     atomic.Int64 // when the socket is closed at the latest, or never
 }
 
 func (k *clock) start(c *Conn) {
 	k.c, k.born = c, time.Now()
-	for _, t := range []*atomic.Int64{&k.readSince, &k.messageBy, &k.writeBy, &k.respondBy, &k.closeBy, &k.at} {
+	for _, t := range []*atomic.Int64{&k.readSince, &k.messageBy, &k.writeBy, &k.respondBy, &k.alarm, &k.closeBy, &k.at} {
 		t.Store(never)
 	}
 	k.expiry.Store(after(0, c.limits.Expiry))
@@ -116,7 +117,7 @@ func (k *clock) schedule(now int64) {
 		}
 		next = min(next, d.at)
 	}
-	k.arm(min(next, end, k.keepAlive(now)))
+	k.arm(min(next, end, k.keepAlive(now), k.ring(now)))
 }
 
 // keepAlive sends the ping that is due, or ends a connection whose pong is
@@ -160,6 +161,18 @@ func (k *clock) keepAlive(now int64) (next int64) {
 	k.pinged.Store(max(now, 1))
 	go k.c.ping()
 	return soon
+}
+
+// ring wakes the owner if it is time, and returns when it is to be woken next.
+func (k *clock) ring(now int64) (next int64) {
+	at := k.alarm.Load()
+	if at > now {
+		return at
+	}
+	if k.alarm.CompareAndSwap(at, never) && !k.c.Ending() {
+		k.c.owner.Alarm()
+	}
+	return k.alarm.Load()
 }
 
 // after is the time d after at, or never where either is unset.
@@ -286,6 +299,15 @@ func (c *Conn) SetExpiry(d time.Duration) {
 	k := &c.clock
 	at := after(k.now(), d)
 	k.expiry.Store(at)
+	k.arm(at)
+}
+
+// SetAlarm makes Owner.Alarm be called once, d from now, in place of the call
+// that was set before; 0 is never. Nothing is called once the connection ends.
+func (c *Conn) SetAlarm(d time.Duration) {
+	k := &c.clock
+	at := after(k.now(), d)
+	k.alarm.Store(at)
 	k.arm(at)
 }
 

@@ -59,6 +59,9 @@ type Owner interface {
 	// Ending is called at most once, when End has decided. Closed may come
 	// first, if the socket breaks at that moment.
 	Ending(Cause)
+	// Alarm is called when SetAlarm's time is over. It must not block: no other
+	// deadline is looked at meanwhile.
+	Alarm()
 	// Closed is called exactly once, when the socket is closed.
 	Closed(Report)
 }

@@ -50,6 +50,7 @@ func newRigOf(t *testing.T, cfg Config) *rig {
 // Refuse ends with 1002 for a violation, and 3008 for what is overdue.
 func (r *rig) Refuse(err error) Cause { return owner{}.Refuse(err) }
 func (r *rig) Ending(Cause)           {}
+func (r *rig) Alarm()                 {}
 func (r *rig) Closed(rep Report)      { r.closed.Add(1); r.report <- rep }
 
 // owner is one whom nobody asks.
@@ -62,6 +63,7 @@ func (owner) Refuse(err error) Cause {
 	return Cause{Code: 1002, Err: err}
 }
 func (owner) Ending(Cause)  {}
+func (owner) Alarm()        {}
 func (owner) Closed(Report) {}
 
 // library reads as a library does, until there is an error.
@@ -604,6 +606,7 @@ type closing chan Report
 
 func (closing) Refuse(err error) Cause { return owner{}.Refuse(err) }
 func (closing) Ending(Cause)           {}
+func (closing) Alarm()                 {}
 func (c closing) Closed(rep Report)    { c <- rep }
 
 // What ends a connection before the response is out lets the response pass
