@@ -80,6 +80,7 @@ type TokenSource struct {
 	take func(*session, *http.Request) []string
 	// spend takes the place of the verifier, where it is not nil.
 	spend func(*session, *http.Request, string) (Principal, error)
+	late  *lateToken // of FromFirstMessage
 }
 
 // FromAuthorization takes the token from "Authorization: Bearer <token>"
@@ -212,7 +213,14 @@ func Authenticate(verifier Verifier, source TokenSource, more ...TokenSource) fu
 	}
 	ru := rule{name: name, provides: factPrincipal}
 	sources := append([]TokenSource{source}, more...)
+	var late *lateToken
 	for i, src := range sources {
+		if src.late != nil && late != nil {
+			panic("wsguard: Authenticate: there is only one first message: leave out all FromFirstMessage but one")
+		}
+		if src.late != nil {
+			late = src.late
+		}
 		if src.take == nil {
 			panic(fmt.Sprintf(`wsguard: Authenticate: source %d is empty: write FromSubprotocol("bearer") or another From…`, i+1))
 		}
@@ -223,12 +231,15 @@ func Authenticate(verifier Verifier, source TokenSource, more ...TokenSource) fu
 	unlimited, _ := verifier.(interface{ allowsNoExpiry() bool })
 	mayLast := unlimited != nil && unlimited.allowsNoExpiry()
 	return safeguard(ru, func(s *session, r *http.Request) *Refusal {
+		s.verifier, s.mayLast = verifier, mayLast
 		token, src, reason := findToken(s, r, sources)
-		if reason != "" {
+		switch {
+		case reason == "token_missing" && late != nil:
+			return late.wait(s, r)
+		case reason != "":
 			return refuse(name, reason, nil)
 		}
 		s.info.TokenFingerprint = jose.Fingerprint(token)
-		s.verifier, s.mayLast = verifier, mayLast
 		ask := verification(verifier.Verify)
 		if src.spend != nil {
 			ask = func(_ context.Context, token string) (Principal, error) { return src.spend(s, r, token) }
@@ -238,9 +249,15 @@ func Authenticate(verifier Verifier, source TokenSource, more ...TokenSource) fu
 			return refusal
 		}
 		s.principal.Store(p)
-		s.info.Subject, s.info.Issuer, s.info.TokenID = p.Subject, p.Issuer, p.TokenID
+		s.identified(p, token)
 		return nil
 	})
+}
+
+// identified writes down whose the connection is.
+func (s *session) identified(p *Principal, token string) {
+	s.info.TokenFingerprint = jose.Fingerprint(token)
+	s.info.Subject, s.info.Issuer, s.info.TokenID = p.Subject, p.Issuer, p.TokenID
 }
 
 // vouch finds out whom a token belongs to, now.

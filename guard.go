@@ -128,8 +128,10 @@ func (s *session) pass(g *guard, r *http.Request) *Refusal {
 		return refuse(g.name, "safeguard_missing",
 			fmt.Errorf("%s needs %s, which has not seen this request: put it before, in the same chain", g.name, providers[missing]))
 	}
-	if refusal := g.admit(s, r); refusal != nil {
-		return refusal
+	if !s.postpones(g) {
+		if refusal := g.admit(s, r); refusal != nil {
+			return refusal
+		}
 	}
 	s.passed = append(s.passed, &g.rule)
 	s.built, _ = g.next.(*guard)

@@ -26,6 +26,10 @@ type writer struct {
 var errUnclaimed = errors.New("rules that need a Conn are in the chain, but the handler reads the socket itself: " +
 	"use wsguard.Handler or wsguard.Accept, or leave LimitMessages, LimitBytes, ValidateMessages, SanitizeMessages, CheckMessages, OutgoingMessages and WarnExpiry out")
 
+// errUnread is the same for the token.
+var errUnread = errors.New("the token would come as the first message, which the handler would take for one of its own: " +
+	"use wsguard.Handler or wsguard.Accept, or leave FromFirstMessage out")
+
 func (w *writer) WriteHeader(status int) {
 	switch {
 	case w.s.swallow:
@@ -111,6 +115,9 @@ func (w *writer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	}
 	if (s.rules.any() || s.vigil.warns()) && !s.claimed {
 		return w.fail(refuse("Chain", "rules_unclaimed", errUnclaimed))
+	}
+	if s.stranger != nil && !s.claimed {
+		return w.fail(refuse("FromFirstMessage", "rules_unclaimed", errUnread))
 	}
 	if r := s.doomed(); r != nil {
 		return w.fail(r)
@@ -200,8 +207,11 @@ func hijacker(w http.ResponseWriter) (first http.Hijacker) {
 
 // upgrade puts the wire under the connection.
 func (s *session) upgrade(nc net.Conn, head []byte) (net.Conn, *bufio.ReadWriter) {
-	if p := s.principal.Load(); p != nil && !p.Expires.IsZero() {
-		s.limits.Expiry = max(1, time.Until(p.Expires))
+	if p := s.principal.Load(); p != nil {
+		s.limits.Expiry = left(p)
+	}
+	if s.stranger != nil {
+		s.limits.Expiry = s.stranger.timeout
 	}
 	_, _ = s.locate()
 	if len(s.observers) > 0 {
@@ -210,22 +220,35 @@ func (s *session) upgrade(nc net.Conn, head []byte) (net.Conn, *bufio.ReadWriter
 	s.passed, s.https, s.redacted = nil, nil, nil // the handshake's alone
 	s.told.Add(1)
 	defer s.told.Done() // even if a hook panics its way through
+	strange := s.strange()
 	s.conn = wire.New(nc, wire.Config{Head: head, Limits: &s.limits, Owner: owner{s}, CountMessages: !s.claimed, Messages: s.claimed})
-	err := s.observeHandshake(nil) // before anything else that is told of this connection
-	if err != nil {
-		// On a goroutine of its own: the end waits until it can be told.
-		go s.end(refuse("Observe", "internal_error", err))
+	if !strange {
+		// Before anything else that is told of this connection.
+		if err := s.observeHandshake(nil); err != nil {
+			// On a goroutine of its own: the end waits until it can be told.
+			go s.end(refuse("Observe", "internal_error", err))
+		}
 	}
 	if r := s.opened(); r != nil {
 		go s.end(r)
 	}
-	s.keepVigil()
+	if !strange {
+		s.keepVigil()
+	}
 	if s.claimed {
 		// Conn speaks for itself: the library's part ends with the handshake.
 		return unclosed{s.conn}, bufio.NewReadWriter(bufio.NewReaderSize(nil, 16), bufio.NewWriterSize(nil, 16))
 	}
 	const buffer = 1 << 10
 	return s.conn, bufio.NewReadWriter(bufio.NewReaderSize(s.conn, buffer), bufio.NewWriterSize(s.conn, buffer))
+}
+
+// left is how long a principal is good for; 0 is for ever.
+func left(p *Principal) time.Duration {
+	if p.Expires.IsZero() {
+		return 0
+	}
+	return max(1, time.Until(p.Expires))
 }
 
 // unclosed is a connection that outlives the library that has shaken hands.
@@ -260,12 +283,16 @@ func (s owner) Refuse(err error) wire.Cause {
 	if !ok {
 		b.safeguard, b.reason = "Handler", "protocol_error"
 	}
+	strange := s.strange()
+	if strange && err == wire.Expired {
+		b.safeguard, b.reason = "FromFirstMessage", "token_late"
+	}
 	_, sent := err.(wire.Violation)
 	if !sent {
 		err = nil
 	}
 	cause := s.cause(refuse(b.safeguard, b.reason, err))
-	if sent {
+	if sent && !strange {
 		_ = s.violation(cause.Err.(*Refusal), "close")
 	}
 	return cause

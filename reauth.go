@@ -3,7 +3,6 @@ package wsguard
 import (
 	"context"
 	"errors"
-	"time"
 )
 
 // Reauthenticate goes on with a new token, which must be of the same issuer and
@@ -55,11 +54,7 @@ func (s *session) reauthenticate(ctx context.Context, token string) *Refusal {
 		_ = s.assume(old)
 		return refusal
 	}
-	var left time.Duration // none is for ever
-	if !p.Expires.IsZero() {
-		left = max(1, time.Until(p.Expires))
-	}
-	s.conn.SetExpiry(left)
+	s.conn.SetExpiry(left(p))
 	s.expires(p.Expires)
 	return nil
 }

@@ -64,7 +64,9 @@ func (r *Registry) Track() func(http.Handler) http.Handler {
 	return safeguard(ru, func(s *session, _ *http.Request) *Refusal {
 		// It registers first and looks then: whoever revokes or shuts down
 		// does these in the other order, so that nobody slips between.
-		s.limits.Activity, s.registry = true, r
+		if s.registry = r; !s.limits.Activity {
+			s.limits.Activity = true
+		}
 		r.register(s)
 		s.hold(func() { r.leave(s) })
 		r.mu.Lock()

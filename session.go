@@ -64,6 +64,7 @@ type session struct {
 	parting   atomic.Pointer[Refusal] // ends the connection when the handler reads again
 	app       atomic.Pointer[Conn]    // nil under another library
 	vigil     *vigil                  // nil where nothing is done about the principal
+	stranger  *stranger               // nil but for FromFirstMessage; while it is one, vigil is not shared
 
 	mu    sync.Mutex
 	held  []func() // gives back what the connection holds
@@ -343,7 +344,9 @@ type owner struct{ *session }
 
 // Ending is called once, when this side has decided to end the connection.
 func (s owner) Ending(c wire.Cause) {
-	s.told.Wait()
+	if !s.leaving() {
+		s.told.Wait()
+	}
 	if r, ok := c.Err.(*Refusal); ok {
 		s.refusal.Store(r)
 		s.stop(r)
@@ -352,7 +355,9 @@ func (s owner) Ending(c wire.Cause) {
 
 // stop ends the contexts that were given out.
 func (s *session) stop(err error) {
-	s.vigil.stop(err)
+	if !s.strange() {
+		s.vigil.stop(err)
+	}
 	if cancel := s.cancel.Load(); cancel != nil {
 		(*cancel)(err)
 	}
@@ -360,6 +365,9 @@ func (s *session) stop(err error) {
 
 // Closed is called exactly once, when the socket is closed.
 func (s owner) Closed(rep wire.Report) {
+	if s.rejected(rep) {
+		return
+	}
 	s.told.Wait()
 	s.free()
 	e := CloseEvent{

@@ -257,7 +257,7 @@ func FromTicket(tickets *Tickets, in TokenSource) TokenSource {
 	switch {
 	case tickets == nil || tickets.store == nil:
 		panic("wsguard: FromTicket: the tickets are nil or empty: write what NewTickets returned")
-	case in.take == nil || in.cookie || in.spend != nil:
+	case in.take == nil || in.cookie || in.spend != nil || in.late != nil:
 		panic(`wsguard: FromTicket: no ticket is found there: write FromTicket(tickets, FromQuery("ticket"))`)
 	}
 	return TokenSource{name: "FromTicket", take: in.take, spend: tickets.spend}

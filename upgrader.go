@@ -122,6 +122,9 @@ func (u Upgrader) Accept(w http.ResponseWriter, r *http.Request) (*Conn, error) 
 	}
 	_ = ws.CloseNow() // closes nothing: its part ends with the handshake
 	s.writer.letGo()
+	if refusal := s.identify(); refusal != nil {
+		return nil, refusal
+	}
 	return newConn(s, u), nil
 }
 

@@ -70,7 +70,7 @@ func (c *Conn) answersPing() bool { return c.in.op == opPong && c.pongDue.Swap(f
 // payControl counts a control frame against the rate. Without a bound, a peer
 // makes the library answer pings for as long as it likes.
 func (c *Conn) payControl() bool {
-	l := c.limits
+	l := c.in.limits
 	if l.Controls == 0 {
 		return true
 	}

@@ -72,6 +72,24 @@ func (c *Conn) ReadMessage() (text bool, payload []byte, err error) {
 	}
 }
 
+// ReadFirst is ReadMessage for a first message that is nobody's yet: it has
+// limits of its own, of which those on frames hold, and is not counted. What
+// has come behind it is judged by the connection's.
+func (c *Conn) ReadFirst(l *Limits) (text bool, payload []byte, err error) {
+	c.judgeBy(l)
+	text, payload, err = c.ReadMessage()
+	c.judgeBy(c.limits)
+	c.messagesIn.Store(0)
+	return text, payload, err
+}
+
+// judgeBy changes the limits on frames, for those that come from now on.
+func (c *Conn) judgeBy(l *Limits) {
+	c.readMu.Lock()
+	defer c.readMu.Unlock()
+	c.in.limits, c.controls = l, 0
+}
+
 // Came is when the last message of ReadMessage came, or for one that has waited
 // here, now. Only the caller of ReadMessage may ask.
 func (c *Conn) Came() time.Time {
