@@ -49,6 +49,7 @@ func Compile(schema *Node) (*Program, error) {
 		for k := range kinds {
 			g.plans[k] = c.plan(g, k)
 		}
+		g.plain = g.reach()
 	}
 	if c.err != nil {
 		return nil, c.err
@@ -178,6 +179,7 @@ func (c *compiler) entry(asks []ask) entry {
 		}
 	}
 	if len(roots) == 0 {
+		e.reach = &anything
 		return e
 	}
 	slices.SortFunc(roots, func(a, b root) int { return cmp.Compare(a.node.id, b.node.id) })
@@ -190,6 +192,9 @@ func (c *compiler) entry(asks []ask) entry {
 		e.links = append(e.links, l)
 	}
 	e.group = c.group(roots)
+	if e.links == nil {
+		e.reach = &e.group.plain
+	}
 	return e
 }
 

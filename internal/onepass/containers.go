@@ -115,6 +115,9 @@ func (p *planner) object() {
 		p.others = append(p.others, p.entry(p.member("", false, mask)))
 	}
 	p.names = newNames(entries)
+	if p.keys.group == nil && p.keys.fails == nil {
+		p.shorts = p.names
+	}
 	p.layout()
 }
 

@@ -15,6 +15,24 @@ func (p *Program) Allocs(message []byte) float64 {
 	return testing.AllocsPerRun(100, func() { m.check(p, message, jsonscan.Limits{}) })
 }
 
+// A Course is how a machine went through a message.
+type Course struct {
+	Refusal           *Refusal
+	Pos, Nodes, Steps int
+}
+
+// Course checks a message, if general without a way of their own for plain
+// values and short names.
+func (p *Program) Course(message []byte, limits jsonscan.Limits, general bool) Course {
+	m := machine{data: message, limits: limits.OrDefault(), general: general}
+	var c Course
+	if !m.run(&p.root) {
+		c.Refusal = m.refusal()
+	}
+	c.Pos, c.Nodes, c.Steps = m.pos, m.nodes, m.steps
+	return c
+}
+
 // Same is same.
 func Same(a, b string) bool { return same([]byte(a), []byte(b)) }
 

@@ -27,6 +27,7 @@ type machine struct {
 	hash    uint64 // of the value that ended last, where it is wanted
 	changed bool   // a slot has failed that is not fatal
 	steps   int
+	general bool // plain values are passed over like others, as tests want it
 
 	reason, keyword string // why the pass ended early
 	depth           int    // how many frames lead to the value that is at fault
@@ -52,7 +53,7 @@ type frame struct {
 
 // everyone judges children of whom nothing is asked.
 var (
-	everyone = entry{bit: -1, fold: -1}
+	everyone = entry{bit: -1, fold: -1, reach: &anything}
 	unasked  = plan{most: math.MaxInt, rest: everyone, others: []entry{everyone}, keys: everyone}
 )
 
@@ -99,33 +100,18 @@ func (m *machine) run(root *entry) bool {
 		m.steps++
 		c := m.peek()
 		switch c {
-		case '{':
-			if !m.open(e, kObject) {
+		case '{', '[':
+			if !m.open(e, c) {
 				return false
 			}
-			if m.space() != '}' {
-				if e = m.member(); e == nil {
+			if m.space() != c+2 {
+				first, ok := m.children(&m.frames[len(m.frames)-1])
+				if !ok {
 					return false
 				}
-				continue
-			}
-			m.pos++
-			if !m.close() {
-				return false
-			}
-		case '[':
-			if !m.open(e, kArray) {
-				return false
-			}
-			if m.space() != ']' {
-				if e = m.item(); e == nil {
-					return false
+				if e = first; e != nil {
+					continue
 				}
-				continue
-			}
-			m.pos++
-			if !m.close() {
-				return false
 			}
 		default:
 			if !m.scalar(c, e) {
@@ -153,14 +139,12 @@ func (m *machine) next() *entry {
 		f := &m.frames[len(m.frames)-1]
 		c := m.space()
 		switch {
-		case c == ',' && f.kind == kObject:
-			m.pos++
-			m.space()
-			return m.member()
 		case c == ',':
 			m.pos++
 			m.space()
-			return m.item()
+			if e, ok := m.children(f); e != nil || !ok {
+				return e
+			}
 		case c == '}' && f.kind == kObject, c == ']' && f.kind == kArray:
 			m.pos++
 			if !m.close() {
@@ -175,7 +159,11 @@ func (m *machine) next() *entry {
 }
 
 // open begins an array or object.
-func (m *machine) open(e *entry, k kind) bool {
+func (m *machine) open(e *entry, c byte) bool {
+	k := kObject
+	if c == '[' {
+		k = kArray
+	}
 	depth := len(m.frames)
 	if depth >= m.limits.Depth {
 		return m.stop(jsonscan.ReasonDepth)
@@ -214,8 +202,7 @@ func (m *machine) wanted() bool {
 }
 
 // item begins an item and returns its entry.
-func (m *machine) item() *entry {
-	f := &m.frames[len(m.frames)-1]
+func (m *machine) item(f *frame) *entry {
 	p := f.plan
 	if f.n++; f.n > m.limits.Items {
 		m.stop(jsonscan.ReasonItems)
@@ -229,8 +216,7 @@ func (m *machine) item() *entry {
 }
 
 // member reads the name of a member and returns its entry.
-func (m *machine) member() *entry {
-	f := &m.frames[len(m.frames)-1]
+func (m *machine) member(f *frame) *entry {
 	p := f.plan
 	if f.n++; f.n > m.limits.Members {
 		m.stop(jsonscan.ReasonMembers)
@@ -240,6 +226,27 @@ func (m *machine) member() *entry {
 		m.stop(jsonscan.ReasonSyntax)
 		return nil
 	}
+	e, size := m.shortName(p)
+	if e != nil {
+		m.pos += size
+		if !m.known(f, e) {
+			return nil
+		}
+	} else if e = m.name(f); e == nil {
+		return nil
+	}
+	if m.peek() != ':' && m.space() != ':' {
+		m.stop(jsonscan.ReasonSyntax)
+		return nil
+	}
+	m.pos++
+	m.space()
+	return m.child(f, e)
+}
+
+// name reads a name of any kind and returns the entry of its member.
+func (m *machine) name(f *frame) *entry {
+	p := f.plan
 	if !m.str() {
 		return nil
 	}
@@ -249,10 +256,9 @@ func (m *machine) member() *entry {
 		e = p.names.find(name)
 	}
 	if e != nil {
-		if f.name = e.hash; !m.first(f.base+p.taken, e.fold) {
+		if !m.known(f, e) {
 			return nil
 		}
-		m.bits[f.base+p.seen+e.bit/64] |= 1 << (e.bit % 64)
 	} else if e = m.other(f, name); e == nil {
 		return nil
 	}
@@ -262,13 +268,18 @@ func (m *machine) member() *entry {
 			return nil
 		}
 	}
-	if m.space() != ':' {
-		m.stop(jsonscan.ReasonSyntax)
-		return nil
+	return e
+}
+
+// known notes that a member with a name of its own has come, and ends the pass
+// if it has come before.
+func (m *machine) known(f *frame, e *entry) bool {
+	p := f.plan
+	if f.name = e.hash; !m.first(f.base+p.taken, e.fold) {
+		return false
 	}
-	m.pos++
-	m.space()
-	return m.child(f, e)
+	m.bits[f.base+p.seen+e.bit/64] |= 1 << (e.bit % 64)
+	return true
 }
 
 // first notes that a member has come that has a name of its own, and ends the

@@ -45,6 +45,9 @@ func newNames(entries []entry) *names {
 		}
 		e.fold = fold
 		e.hash = stringHash([]byte(e.name))
+		if len(e.name) < 8 {
+			e.short = shortHash([]byte(e.name))
+		}
 	}
 	return n
 }
@@ -71,6 +74,9 @@ func fill(entries []entry, factor uint64, shift, size int) (table []*entry, met 
 
 // find returns the entry of a name, or nil.
 func (n *names) find(name []byte) *entry {
+	if len(name) < 8 {
+		return n.short(shortHash(name))
+	}
 	mask := uint64(len(n.table) - 1)
 	for slot := quickHash(name) * n.factor >> n.shift; ; slot = (slot + 1) & mask {
 		if e := n.table[slot&mask]; e == nil || e.name == string(name) {
@@ -79,17 +85,32 @@ func (n *names) find(name []byte) *entry {
 	}
 }
 
+// short returns the entry of a name of less than 8 bytes by its hash, or nil.
+func (n *names) short(h uint64) *entry {
+	mask := uint64(len(n.table) - 1)
+	for slot := h * n.factor >> n.shift; ; slot = (slot + 1) & mask {
+		if e := n.table[slot&mask]; e == nil || e.short == h {
+			return e
+		}
+	}
+}
+
 // quickHash looks at both ends of a name. It wants a factor.
 func quickHash(name []byte) uint64 {
 	n := len(name)
-	h := uint64(n)
-	switch {
-	case n >= 8:
-		h ^= binary.LittleEndian.Uint64(name) ^ bits.RotateLeft64(binary.LittleEndian.Uint64(name[n-8:]), 29)
-	case n >= 4:
-		h ^= uint64(binary.LittleEndian.Uint32(name))<<8 ^ uint64(binary.LittleEndian.Uint32(name[n-4:]))<<32
-	case n > 0:
-		h ^= uint64(name[0])<<8 | uint64(name[n/2])<<16 | uint64(name[n-1])<<24
+	if n < 8 {
+		return shortHash(name)
+	}
+	return uint64(n) ^ binary.LittleEndian.Uint64(name) ^ bits.RotateLeft64(binary.LittleEndian.Uint64(name[n-8:]), 29)
+}
+
+// shortHash returns a name of less than 8 bytes as a word with its length and
+// one in the highest byte, so that different names have different words, and
+// none has 0.
+func shortHash(name []byte) uint64 {
+	h := uint64(len(name)+1) << 56
+	for i, c := range name {
+		h |= uint64(c) << (8 * i)
 	}
 	return h
 }

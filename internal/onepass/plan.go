@@ -5,6 +5,7 @@ package onepass
 type group struct {
 	roots []root
 	plans [kinds]*plan // by the kind of the value; nil where all roots allow it
+	plain [kinds]reach // what needs no more than a look
 }
 
 // A root is a schema that somebody outside of the value asks about.
@@ -37,6 +38,7 @@ type plan struct {
 	prefix     []entry // the first items, each with its entry
 	rest       entry   // the items after them
 	names      *names  // members by name
+	shorts     *names  // the same, if nothing is asked of the names themselves
 	others     []entry // members without an entry of their own, by the patterns that match
 	patterns   []*pattern
 	keys       entry // judges the names themselves; no group, if nothing does
@@ -156,12 +158,14 @@ type evaluators struct {
 type entry struct {
 	group *group
 	links []link
-	fails []place // slots that allow no child here
-	pends []int   // bits of evaluators that are asked for at once
+	fails []place       // slots that allow no child here
+	pends []int         // bits of evaluators that are asked for at once
+	reach *[kinds]reach // nil if the verdicts are for somebody
 
 	name     string
-	bit      int // of a named member; -1 for others
-	fold     int // the bit of its name without regard to case
+	short    uint64 // the shortHash of a name that has less than 8 bytes, or 0
+	bit      int    // of a named member; -1 for others
+	fold     int    // the bit of its name without regard to case
 	hash     uint64
 	declared bool // by properties, so that a path may tell the name
 }

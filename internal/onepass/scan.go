@@ -51,6 +51,13 @@ const (
 	high = 0x80 * ones
 )
 
+// odd tells by its lowest bit which is the first of eight bytes that does not
+// stand for itself in a string, or is not ASCII. It is 0 if all are plain.
+func odd(w uint64) uint64 {
+	quote, solidus := w^'"'*ones, w^'\\'*ones
+	return (w | (w - ' '*ones) | (quote - ones) | (solidus - ones)) & high
+}
+
 // str scans the string that begins at pos.
 func (m *machine) str() bool {
 	data, i := m.data, m.pos+1
@@ -58,10 +65,7 @@ func (m *machine) str() bool {
 	escaped := false
 	for {
 		for i+8 <= len(data) {
-			w := binary.LittleEndian.Uint64(data[i:])
-			quote, solidus := w^'"'*ones, w^'\\'*ones
-			// The lowest bit set tells the first byte that is not plain.
-			if t := (w | (w - ' '*ones) | (quote - ones) | (solidus - ones)) & high; t != 0 {
+			if t := odd(binary.LittleEndian.Uint64(data[i:])); t != 0 {
 				i += bits.TrailingZeros64(t) / 8
 				break
 			}
