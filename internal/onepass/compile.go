@@ -178,6 +178,7 @@ func (c *compiler) entry(asks []ask) entry {
 			roots[i].fatal = roots[i].fatal || fatal
 		}
 	}
+	e.asks = e.fails != nil || e.pends != nil
 	if len(roots) == 0 {
 		e.reach = &anything
 		return e

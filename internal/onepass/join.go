@@ -72,7 +72,7 @@ func (m *machine) settle(f *frame, depth int) bool {
 			return true
 		}
 	}
-	f.dead = true
+	f.dead, f.free = true, 0
 	return true
 }
 

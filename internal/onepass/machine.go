@@ -41,6 +41,7 @@ type frame struct {
 	base     int    // where its words begin in bits
 	start    int    // its first byte
 	n        int    // children so far
+	free     int    // up to how many nothing is asked of their number
 	marks    int    // where its marks begin in the list
 	id       uint64
 	kind     kind
@@ -168,7 +169,7 @@ func (m *machine) open(e *entry, c byte) bool {
 	if depth >= m.limits.Depth {
 		return m.stop(jsonscan.ReasonDepth)
 	}
-	p := &unasked
+	p, wanted := &unasked, m.wanted()
 	if e.group != nil {
 		if found := e.group.plans[k]; found != nil {
 			p = found
@@ -178,12 +179,15 @@ func (m *machine) open(e *entry, c byte) bool {
 		}
 	}
 	m.ids++
-	hashes := p.hashes || m.wanted()
-	m.frames = append(m.frames, frame{plan: p, entry: e, base: len(m.bits), start: m.pos, id: m.ids, kind: k, hashes: hashes})
-	f := &m.frames[depth]
-	f.children = f.hashes || len(p.unique) > 0
-	if f.marks = len(m.members.list); k == kArray {
-		f.marks = len(m.items.list)
+	f := m.push()
+	f.plan, f.entry, f.at = p, e, nil
+	f.base, f.start, f.n, f.id, f.kind = len(m.bits), m.pos, 0, m.ids, k
+	f.hashes, f.dead, f.hash, f.name = p.hashes || wanted, false, 0, 0
+	f.children = f.hashes || p.unique != nil
+	if k == kArray {
+		f.free, f.marks = min(p.most, m.limits.Items), len(m.items.list)
+	} else {
+		f.free, f.marks = min(p.most, m.limits.Members), len(m.members.list)
 	}
 	m.steps += p.words
 	for range p.words {
@@ -191,6 +195,16 @@ func (m *machine) open(e *entry, c byte) bool {
 	}
 	m.pos++
 	return true
+}
+
+// push returns the next frame, as it was left.
+func (m *machine) push() *frame {
+	depth := len(m.frames)
+	if depth == cap(m.frames) {
+		m.frames = append(m.frames, frame{})
+	}
+	m.frames = m.frames[:depth+1]
+	return &m.frames[depth]
 }
 
 // wanted reports whether the hash of the value that is next is wanted.
@@ -204,7 +218,7 @@ func (m *machine) wanted() bool {
 // item begins an item and returns its entry.
 func (m *machine) item(f *frame) *entry {
 	p := f.plan
-	if f.n++; f.n > m.limits.Items {
+	if f.n++; f.n > f.free && f.n > m.limits.Items {
 		m.stop(jsonscan.ReasonItems)
 		return nil
 	}
@@ -212,13 +226,16 @@ func (m *machine) item(f *frame) *entry {
 	if f.n <= len(p.prefix) {
 		e = &p.prefix[f.n-1]
 	}
-	return m.child(f, e)
+	if f.at = e; f.n > f.free || e.asks {
+		return m.child(f, e)
+	}
+	return e
 }
 
 // member reads the name of a member and returns its entry.
 func (m *machine) member(f *frame) *entry {
 	p := f.plan
-	if f.n++; f.n > m.limits.Members {
+	if f.n++; f.n > f.free && f.n > m.limits.Members {
 		m.stop(jsonscan.ReasonMembers)
 		return nil
 	}
@@ -241,7 +258,10 @@ func (m *machine) member(f *frame) *entry {
 	}
 	m.pos++
 	m.space()
-	return m.child(f, e)
+	if f.at = e; f.n > f.free || e.asks {
+		return m.child(f, e)
+	}
+	return e
 }
 
 // name reads a name of any kind and returns the entry of its member.
@@ -325,7 +345,6 @@ func (m *machine) other(f *frame, name []byte) *entry {
 
 // child asks what is asked of a child before it is seen.
 func (m *machine) child(f *frame, e *entry) *entry {
-	f.at = e
 	if f.n > f.plan.most && !m.exceeds(f) {
 		return nil
 	}

@@ -76,29 +76,31 @@ func (m *machine) plain(within *[kinds]reach) bool {
 	if m.pos >= len(m.data) || m.nodes >= m.limits.Nodes {
 		return false
 	}
-	size, k := 0, kNumber
-	switch m.data[m.pos] {
-	case '"':
-		k = kString
-		size = m.plainString(&within[kString])
-	case 't':
-		k = kTrue
-		size = m.plainLiteral("true", &within[kTrue])
-	case 'f':
-		k = kFalse
-		size = m.plainLiteral("false", &within[kFalse])
-	case 'n':
-		k = kNull
-		size = m.plainLiteral("null", &within[kNull])
-	default:
-		size = m.plainNumber(&within[kNumber])
+	size, r := 0, &within[kNumber]
+	switch c := m.data[m.pos]; {
+	case c <= '9' && c != '"':
+		size = m.plainNumber(r)
+	case c == '"':
+		r = &within[kString]
+		if r.low <= r.high {
+			size = m.plainString(r)
+		}
+	case c == 't':
+		r = &within[kTrue]
+		size = m.plainLiteral("true", r)
+	case c == 'f':
+		r = &within[kFalse]
+		size = m.plainLiteral("false", r)
+	case c == 'n':
+		r = &within[kNull]
+		size = m.plainLiteral("null", r)
 	}
 	if size == 0 {
 		return false
 	}
 	m.pos += size
 	m.nodes++
-	m.steps += 1 + within[k].steps
+	m.steps += 1 + r.steps
 	return true
 }
 
@@ -137,9 +139,6 @@ func (m *machine) plainNumber(r *reach) int {
 // plainString returns the length of the string at pos with its quotation marks,
 // and 0 if it is not plain: of printable ASCII without escapes and within reach.
 func (m *machine) plainString(r *reach) int {
-	if r.low > r.high {
-		return 0
-	}
 	data := m.data
 	start := m.pos + 1
 	i := start

@@ -160,6 +160,7 @@ type entry struct {
 	links []link
 	fails []place       // slots that allow no child here
 	pends []int         // bits of evaluators that are asked for at once
+	asks  bool          // there are fails or pends
 	reach *[kinds]reach // nil if the verdicts are for somebody
 
 	name     string
