@@ -47,6 +47,7 @@ type frame struct {
 	kind     kind
 	hashes   bool // its hash is wanted
 	children bool // those of its children are
+	general  bool // they are not passed over, even if they are plain
 	dead     bool // it has been refused; its children are only scanned
 	hash     uint64
 	name     uint64 // hash of the name of the child
@@ -184,6 +185,7 @@ func (m *machine) open(e *entry, c byte) bool {
 	f.base, f.start, f.n, f.id, f.kind = len(m.bits), m.pos, 0, m.ids, k
 	f.hashes, f.dead, f.hash, f.name = p.hashes || wanted, false, 0, 0
 	f.children = f.hashes || p.unique != nil
+	f.general = f.children || m.general
 	if k == kArray {
 		f.free, f.marks = min(p.most, m.limits.Items), len(m.items.list)
 	} else {
@@ -295,17 +297,18 @@ func (m *machine) name(f *frame) *entry {
 // if it has come before.
 func (m *machine) known(f *frame, e *entry) bool {
 	p := f.plan
-	if f.name = e.hash; !m.first(f.base+p.taken, e.fold) {
+	if f.name = e.hash; !m.first(f.base+p.taken, uint(e.fold)) {
 		return false
 	}
-	m.bits[f.base+p.seen+e.bit/64] |= 1 << (e.bit % 64)
+	bit := uint(e.bit)
+	m.bits[f.base+p.seen+int(bit/64)] |= 1 << (bit % 64)
 	return true
 }
 
 // first notes that a member has come that has a name of its own, and ends the
 // pass if it has come before.
-func (m *machine) first(base, fold int) bool {
-	word, bit := &m.bits[base+fold/64], uint64(1)<<(fold%64)
+func (m *machine) first(base int, fold uint) bool {
+	word, bit := &m.bits[base+int(fold/64)], uint64(1)<<(fold%64)
 	if *word&bit != 0 {
 		return m.stop(jsonscan.ReasonDuplicate)
 	}
@@ -324,7 +327,7 @@ func (m *machine) other(f *frame, name []byte) *entry {
 	}
 	if p.names != nil {
 		if fold, known := p.names.folded[hash]; known {
-			if m.first(f.base+p.taken, fold) {
+			if m.first(f.base+p.taken, uint(fold)) {
 				m.stop(jsonscan.ReasonCase)
 			}
 			return nil

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"hash/maphash"
 	"math/bits"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/wsguard/wsguard/internal/jsonscan"
@@ -45,9 +46,7 @@ func newNames(entries []entry) *names {
 		}
 		e.fold = fold
 		e.hash = stringHash([]byte(e.name))
-		if len(e.name) < 8 {
-			e.short = shortHash([]byte(e.name))
-		}
+		e.short = shortHash(e.name)
 	}
 	return n
 }
@@ -74,9 +73,6 @@ func fill(entries []entry, factor uint64, shift, size int) (table []*entry, met 
 
 // find returns the entry of a name, or nil.
 func (n *names) find(name []byte) *entry {
-	if len(name) < 8 {
-		return n.short(shortHash(name))
-	}
 	mask := uint64(len(n.table) - 1)
 	for slot := quickHash(name) * n.factor >> n.shift; ; slot = (slot + 1) & mask {
 		if e := n.table[slot&mask]; e == nil || e.name == string(name) {
@@ -85,10 +81,10 @@ func (n *names) find(name []byte) *entry {
 	}
 }
 
-// short returns the entry of a name of less than 8 bytes by its hash, or nil.
+// short returns the entry of the name that has a shortHash, or nil.
 func (n *names) short(h uint64) *entry {
 	mask := uint64(len(n.table) - 1)
-	for slot := h * n.factor >> n.shift; ; slot = (slot + 1) & mask {
+	for slot := h * n.factor >> (n.shift & 63); ; slot++ {
 		if e := n.table[slot&mask]; e == nil || e.short == h {
 			return e
 		}
@@ -99,20 +95,25 @@ func (n *names) short(h uint64) *entry {
 func quickHash(name []byte) uint64 {
 	n := len(name)
 	if n < 8 {
-		return shortHash(name)
+		h := uint64('"') << (8 * n)
+		for i, c := range name {
+			h |= uint64(c) << (8 * i)
+		}
+		return h
 	}
 	return uint64(n) ^ binary.LittleEndian.Uint64(name) ^ bits.RotateLeft64(binary.LittleEndian.Uint64(name[n-8:]), 29)
 }
 
-// shortHash returns a name of less than 8 bytes as a word with its length and
-// one in the highest byte, so that different names have different words, and
-// none has 0.
-func shortHash(name []byte) uint64 {
-	h := uint64(len(name)+1) << 56
-	for i, c := range name {
-		h |= uint64(c) << (8 * i)
+// shortHash returns the quickHash of a name of less than 8 bytes that a message
+// may hold without escapes. It is the name with the quotation mark behind it,
+// as no such name has one, so that no other name has the same. Other names have
+// 0, which is the shortHash of none.
+func shortHash(name string) uint64 {
+	isOdd := func(r rune) bool { return r < ' ' || r == '"' || r == '\\' }
+	if len(name) >= 8 || !utf8.ValidString(name) || strings.ContainsFunc(name, isOdd) {
+		return 0
 	}
-	return h
+	return quickHash([]byte(name))
 }
 
 // foldHash returns the same for names that encoding/json takes for the same

@@ -18,9 +18,9 @@
 //
 // Read node.go (what a schema is), plan.go (what becomes of it) and machine.go
 // (who runs that), then how the one is made of the other: compile.go, reduce.go,
-// planner.go, containers.go, evaluation.go; and what the machine does: scan.go
-// reads tokens, judge.go asks about values, join.go puts branches together,
-// marks.go finds what came before.
+// planner.go, containers.go, evaluation.go; and what the machine does: plain.go
+// passes over what is simple, scan.go reads tokens, judge.go asks about values,
+// join.go puts branches together, marks.go finds what came before.
 //
 // Chosen: groups by kind of value, so that what type, const and enum tell apart
 // needs no bits; verdicts of children as links, so that contains and

@@ -60,7 +60,7 @@ func (m *machine) children(f *frame) (e *entry, ok bool) {
 		if e == nil {
 			return nil, false
 		}
-		if e.reach == nil || f.children || m.general || !m.plain(e.reach) {
+		if e.reach == nil || f.general || !m.plain(e.reach) {
 			return e, true
 		}
 		if m.pos >= len(m.data) || m.data[m.pos] != ',' {
@@ -166,8 +166,7 @@ func (m *machine) plainLiteral(want string, r *reach) int {
 }
 
 // shortName returns the entry of the member whose name begins at pos, and its
-// length with quotation marks, if the name has an entry of its own and at most
-// 7 bytes, which are plain.
+// length with quotation marks, if the name has a shortHash and an entry.
 func (m *machine) shortName(p *plan) (e *entry, size int) {
 	data := m.data
 	i := m.pos + 1
@@ -175,9 +174,14 @@ func (m *machine) shortName(p *plan) (e *entry, size int) {
 		return nil, 0
 	}
 	word := binary.LittleEndian.Uint64(data[i:])
-	n := bits.TrailingZeros64(odd(word)) / 8
-	if n == 8 || data[i+n] != '"' || n > m.limits.StringLength {
+	quote := word ^ '"'*ones
+	end := (quote - ones) &^ quote & high
+	if end == 0 {
 		return nil, 0
 	}
-	return p.shorts.short(word&(1<<(8*n)-1) | uint64(n+1)<<56), n + 2
+	end &= -end // the highest bit of the first quotation mark
+	if size = bits.TrailingZeros64(end)/8 + 2; size-2 > m.limits.StringLength {
+		return nil, 0
+	}
+	return p.shorts.short(word & (end<<1 - 1)), size
 }

@@ -28,6 +28,7 @@ var plainRows = []struct{ schema, message string }{
 	{`{"properties":{"a":{"type":"integer"},"b":{"maxLength":3},"seven77":{},"eight888":{},"":{"const":1},"ä":{"type":"null"},"A b\"c":{}},"additionalProperties":{"type":"boolean"}}`,
 		`{"a":1,"b":"x","seven77":"y","eight888":2,"":1,"ä":null,"A b\"c":3,"other":true,"c":false}`},
 	{`{"properties":{"a":{},"a\u0000":{"type":"string"},"ab":{"type":"null"}}}`, `{"a":1,"a\u0000":"x","ab":null,"\u0061b":null}`},
+	{`{"properties":{"a\\nb":{},"a\"b":{"type":"string"},"\u0001":{}}}`, `{"a\nb":1,"a\\nb":2,"a\"b":"x","\u0001":1}`},
 	{`{"properties":{"a":{},"b":false},"propertyNames":{"maxLength":2,"pattern":"^[ab]"},"maxProperties":2}`, `{"a":1,"bb":2,"b":3}`},
 	{`{"properties":{"a":{"type":"array","items":{"type":"integer"}},"b":{"$ref":"#"}},"required":["a"]}`, `{"a":[1,2],"b":{"a":[ 3 , 4 ],"b":{"a":[]}}}`},
 	{`{"properties":{"a":{}},"patternProperties":{"^b":{"type":"integer"}},"unevaluatedProperties":{"type":"null"}}`, `{"a":"x","b1":1,"c":null}`},

@@ -164,7 +164,7 @@ type entry struct {
 	reach *[kinds]reach // nil if the verdicts are for somebody
 
 	name     string
-	short    uint64 // the shortHash of a name that has less than 8 bytes, or 0
+	short    uint64 // the shortHash of the name
 	bit      int    // of a named member; -1 for others
 	fold     int    // the bit of its name without regard to case
 	hash     uint64
