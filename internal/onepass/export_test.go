@@ -33,6 +33,9 @@ func (p *Program) Course(message []byte, limits jsonscan.Limits, general bool) C
 	return c
 }
 
+// ShortHash is shortHash.
+func ShortHash(name string) uint64 { return shortHash(name) }
+
 // Same is same.
 func Same(a, b string) bool { return same([]byte(a), []byte(b)) }
 

@@ -1,10 +1,12 @@
 package onepass_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"reflect"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/wsguard/wsguard/internal/jsonscan"
 	"github.com/wsguard/wsguard/internal/onepass"
@@ -101,6 +103,47 @@ func TestPlainIsReadAgainOnce(t *testing.T) {
 	for message, again := range map[string]int{plain: 0, escaped: 9 * 25} {
 		if n := p.Course([]byte(message), jsonscan.Limits{}, false).Steps - p.Course([]byte(message), jsonscan.Limits{}, true).Steps; n != again {
 			t.Errorf("%d bytes of %s are read again, want %d", n, message, again)
+		}
+	}
+}
+
+// Wherever in a string a byte stands, it is allowed where encoding/json allows
+// it in UTF-8. R36, R43
+func TestEveryByteOfAString(t *testing.T) {
+	p := program(t, `{"properties":{"name":{}}}`)
+	for i := range 18 {
+		for c := range 256 {
+			text := []byte(`"aaaaaaaaaaaaaaaaaa"`)
+			text[1+i] = byte(c)
+			for _, message := range []string{`["",` + string(text) + `,1234567]`, `{"name":1,` + string(text) + `:1234567}`} {
+				want := json.Valid([]byte(message)) && utf8.ValidString(message)
+				for _, general := range []bool{false, true} {
+					if got := p.Course([]byte(message), jsonscan.Limits{}, general); (got.Refusal == nil) != want {
+						t.Errorf("%q: %s, want allowed %v", message, show(got), want)
+					}
+				}
+			}
+		}
+	}
+}
+
+// The shortHash of a name is the name itself, as it stands in a message; a name
+// that is long, or that stands there in another form, has none.
+func TestShortHash(t *testing.T) {
+	for name, want := range map[string]uint64{
+		"":         '"',
+		"a":        'a' | '"'<<8,
+		"ä":        0xa4c3 | '"'<<16,
+		"bbbbbbb":  0x62626262626262 | '"'<<56,
+		"bbbbbbbb": 0,
+		"a\\b":     0,
+		`a"b`:      0,
+		"a\x00":    0,
+		"a\x1f":    0,
+		"\xff":     0,
+	} {
+		if got := onepass.ShortHash(name); got != want {
+			t.Errorf("%q: %#x, want %#x", name, got, want)
 		}
 	}
 }
