@@ -168,7 +168,10 @@ func TestWarnExpiryBlocks(t *testing.T) {
 func TestWarnExpiryContext(t *testing.T) {
 	causes := make(chan error, 1)
 	warned(t, wsguard.Handler(echo), func(ctx context.Context, _ *wsguard.Conn) {
-		<-ctx.Done()
+		select {
+		case <-ctx.Done():
+		case <-time.After(time.Hour):
+		}
 		causes <- context.Cause(ctx)
 	}, func(t *testing.T, rec *recorder, m *memoryServer) {
 		c, began := m.raw("Authorization: Bearer 30s"), time.Now()

@@ -95,17 +95,17 @@ type Conn struct {
 	chunk    *chunk        // what rest is part of, if it is lent
 	in       parser
 	fault    error    // the violation that in has found, and behind which it cannot go on
-	inClosed bool     // in has found a close frame: nothing follows
 	patience patience // left for the message that has begun
 	earned   int64    // bytes of payload that have been turned into patience
 	controls int64    // when the control frames so far are paid for
 	readAt   int64    // when the last read ended, or unknown
+	inClosed bool     // in has found a close frame: nothing follows
 
 	// Of ReadMessage, under readMu.
+	lent    bool    // the last message lies in chunk
 	head    []byte  // what is received at once where there are no chunks
 	whole   *[]byte // what has come of a message in several pieces
 	control []byte  // and of a control frame
-	lent    bool    // the last message lies in chunk
 
 	came int64 // when the last message of ReadMessage came, or unknown; its caller's
 
