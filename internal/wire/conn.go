@@ -102,10 +102,10 @@ type Conn struct {
 	inClosed bool     // in has found a close frame: nothing follows
 
 	// Of ReadMessage, under readMu.
-	lent    bool    // the last message lies in chunk
-	head    []byte  // what is received at once where there are no chunks
-	whole   *[]byte // what has come of a message in several pieces
-	control []byte  // and of a control frame
+	lent    bool            // the last message lies in chunk
+	head    *[headSize]byte // what is received at once where there are no chunks
+	whole   *[]byte         // what has come of a message in several pieces
+	control []byte          // and of a control frame
 
 	came int64 // when the last message of ReadMessage came, or unknown; its caller's
 

@@ -132,9 +132,9 @@ func (c *Conn) fill() (err error) {
 		c.rest = room[:n]
 	case c.raw == nil:
 		if c.head == nil {
-			c.head = make([]byte, headSize)
+			c.head = new([headSize]byte)
 		}
-		n, err = c.receive(c.head, false)
+		n, err = c.receive(c.head[:], false)
 		c.rest = c.head[:n]
 	default:
 		_, err = c.receive(nil, false)
