@@ -1,13 +1,16 @@
 package main
 
 import (
+	"context"
 	"net"
 	"net/http"
 	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
+	"github.com/coder/websocket"
 	"golang.org/x/time/rate"
 
 	"github.com/wsguard/wsguard"
@@ -20,12 +23,12 @@ func (s *server) guard() (func(http.Handler) http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	allowed, err := wsguard.ParseOrigins(origins...)
+	allowed, err := s.allowedOrigins()
 	if err != nil {
 		return nil, err
 	}
 	chain := []func(http.Handler) http.Handler{
-		wsguard.RedactQuery("token"),
+		wsguard.RedactQuery("token", "ticket"),
 		wsguard.Observe(s.observer),
 	}
 	if len(c.proxies) > 0 {
@@ -43,8 +46,12 @@ func (s *server) guard() (func(http.Handler) http.Handler, error) {
 		wsguard.LimitConns(c.maxConnsPerIP, wsguard.PerIP),
 		wsguard.LimitHandshakes(c.handshakeRate, c.handshakeBurst, wsguard.PerIP),
 		wsguard.Authenticate(s.access,
+			wsguard.FromTicket(s.tickets, wsguard.FromQuery("ticket")),
 			wsguard.FromAuthorization(), wsguard.FromQuery("token"), wsguard.FromSubprotocol("bearer")),
 		wsguard.LimitConns(c.maxConnsPerUser, wsguard.PerUser),
+		s.registry.Track(),
+		wsguard.Revalidate(time.Minute, s.sessions.stillOn),
+		wsguard.WarnExpiry(min(time.Minute, c.tokenTTL/2), warn),
 
 		wsguard.MaxMessageSize(int64(c.maxMessageBytes)),
 		wsguard.LimitMessages(c.messageRate, c.messageBurst, wsguard.PerConn),
@@ -59,6 +66,21 @@ func (s *server) guard() (func(http.Handler) http.Handler, error) {
 	return wsguard.Chain(chain...), nil
 }
 
+// limitTickets is what may ask for a ticket: as many as may connect.
+func (s *server) limitTickets() func(http.Handler) http.Handler {
+	c := s.config
+	chain := []func(http.Handler) http.Handler{wsguard.Observe(s.ticketing)}
+	if len(c.proxies) > 0 {
+		chain = append(chain, wsguard.TrustProxies(c.proxies...))
+	}
+	return wsguard.Chain(append(chain, wsguard.LimitHandshakes(c.handshakeRate, c.handshakeBurst, wsguard.PerIP))...)
+}
+
+// warn asks a client for a new token while there is time.
+func warn(_ context.Context, c *wsguard.Conn) {
+	c.TrySend(websocket.MessageText, marshal(serverMessage{Type: "expiring"}))
+}
+
 // byteRate is what all connections of a user may send together: as much as
 // one of them may with the longest messages, and never less than ordinary
 // messages on all of them need.
@@ -67,6 +89,14 @@ func (c config) byteRate() rate.Limit {
 }
 
 func (c config) byteBurst() int { return max(1<<20, c.messageBurst*c.maxMessageBytes) }
+
+func (s *server) allowedOrigins() (wsguard.Origins, error) {
+	origins, err := s.origins()
+	if err != nil {
+		return wsguard.Origins{}, err
+	}
+	return wsguard.ParseOrigins(origins...)
+}
 
 // origins returns the chat's own origins and those of the flags, each once.
 func (s *server) origins() ([]string, error) {

@@ -16,7 +16,7 @@ const maxRooms = 50
 
 // A serverMessage is what the chat sends.
 type serverMessage struct {
-	Type string `json:"type"` // joined, left, said or error
+	Type string `json:"type"` // joined, left, said, error, expiring or reauthenticated
 	Room string `json:"room,omitempty"`
 	From string `json:"from,omitempty"`
 	Text string `json:"text,omitempty"` // HTML-escaped
@@ -171,6 +171,13 @@ func (h *hub) sendAll(msg serverMessage, r *room) {
 }
 
 func (h *hub) send(msg serverMessage, to *member) { h.sendData(marshal(msg), to) }
+
+// tell sends something to one connection alone.
+func (h *hub) tell(m *member, msg serverMessage) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.send(msg, m)
+}
 
 // sendData closes a connection that reads so slowly that its queue is full:
 // the alternatives are to make the others wait, or to hide from it what it has

@@ -53,8 +53,9 @@ func newIssuer(name string) (*issuer, error) {
 	return i, err
 }
 
-// issue returns a token that is good for ttl.
-func (i *issuer) issue(k kind, user string, ttl time.Duration) (string, error) {
+// issue returns a token of a session (sid, as in OpenID Connect) that is good
+// until a time.
+func (i *issuer) issue(k kind, user, session string, until time.Time) (string, error) {
 	now := time.Now()
 	header, err := json.Marshal(map[string]string{"alg": "ES256", "typ": k.typ, "kid": i.kid})
 	if err != nil {
@@ -62,9 +63,9 @@ func (i *issuer) issue(k kind, user string, ttl time.Duration) (string, error) {
 	}
 	payload, err := json.Marshal(map[string]any{
 		"iss": i.name, "aud": k.audience, "sub": user, "client_id": "chat",
-		"iat": now.Unix(), "jti": rand.Text(),
+		"iat": now.Unix(), "jti": rand.Text(), "sid": session,
 		// Rounded up, so that it is good for what the login promises.
-		"exp": now.Add(ttl + time.Second - 1).Unix(),
+		"exp": until.Add(time.Second - 1).Unix(),
 	})
 	if err != nil {
 		return "", err

@@ -83,9 +83,6 @@ func TestSession(t *testing.T) {
 			t.Errorf("%s: got %v", name, response.Status)
 		}
 	}
-	if response, _ := do("DELETE", cookie); response.StatusCode != 204 || !strings.Contains(response.Header.Get("Set-Cookie"), "Max-Age=0") {
-		t.Errorf("logout: %v", response)
-	}
 }
 
 // Anybody can check a token with what is published.
@@ -126,7 +123,7 @@ func TestKeySet(t *testing.T) {
 func TestPage(t *testing.T) {
 	c := start(t)
 	for path, kind := range map[string]string{
-		"/": "text/html", "/app.js": "text/javascript", "/style.css": "text/css", "/icon.svg": "image/svg+xml",
+		"/": "text/html", "/app.js": "text/javascript", "/guard.js": "text/javascript", "/style.css": "text/css", "/icon.svg": "image/svg+xml",
 	} {
 		response, err := c.http.Get(c.base + path)
 		if err != nil {

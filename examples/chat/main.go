@@ -4,12 +4,19 @@
 //
 // It needs no other set-up: users, rooms and keys are in memory, and gone when
 // it ends. A client logs in at POST /login, connects to /ws with the token it
-// got (in Authorization, ?token= or a "bearer." subprotocol) from an allowed
+// got (in Authorization, ?token= or a "bearer." subprotocol) or with a ticket
+// (?ticket=, from POST /ticket with the cookie or the token) from an allowed
 // Origin, and sends
 //
 //	{"type":"join","room":R}  {"type":"say","room":R,"text":T}  {"type":"leave","room":R}
 //
-// to be sent joined, left, said and error. GET / is a page that does this.
+// to be sent joined, left, said and error. When it is sent expiring, it sends
+//
+//	{"type":"reauthenticate","token":T}
+//
+// with a new token, from POST /session, or it is closed with 3000. POST /logout
+// ends the session with its tokens and connections, POST /logout/elsewhere the
+// user's others. GET / is a page that does all this.
 package main
 
 import (
@@ -131,7 +138,7 @@ func (s *server) shutdown(srv *http.Server) {
 		_ = srv.Shutdown(stopping) // what is still being requested is cut off at the end
 		<-last
 		s.hub.end()
-		s.sockets.Wait()
+		_, _ = s.registry.Shutdown(ctx) // whoever has not been in the hub
 	}()
 	select {
 	case <-gone:

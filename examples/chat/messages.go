@@ -8,6 +8,9 @@ var messages = wsguard.Messages{Types: map[string]wsguard.MessageType{
 	"join":  {Schema: ofRoom},
 	"leave": {Schema: ofRoom},
 	"say":   {Schema: toRoom},
+
+	// What a connection is asked for when its token is about to expire.
+	"reauthenticate": {Schema: withToken},
 }}
 
 var ofRoom = wsguard.MustCompileSchema(`{
@@ -28,5 +31,15 @@ var toRoom = wsguard.MustCompileSchema(`{
 		"type": {"const": "say"},
 		"room": {"type": "string", "pattern": "^[a-z0-9-]{1,32}$"},
 		"text": {"type": "string", "minLength": 1, "maxLength": 2000}
+	}
+}`)
+
+var withToken = wsguard.MustCompileSchema(`{
+	"type": "object",
+	"required": ["type", "token"],
+	"additionalProperties": false,
+	"properties": {
+		"type": {"const": "reauthenticate"},
+		"token": {"type": "string", "maxLength": 8192}
 	}
 }`)

@@ -30,7 +30,7 @@ func servePage(mux *http.ServeMux) {
 		h.Set("Cache-Control", "no-cache")
 		server.ServeHTTP(w, r)
 	})
-	for _, path := range []string{"/{$}", "/app.js", "/style.css", "/icon.svg"} {
+	for _, path := range []string{"/{$}", "/app.js", "/guard.js", "/style.css", "/icon.svg"} {
 		mux.Handle("GET "+path, page)
 	}
 }

@@ -24,7 +24,7 @@ const codes = {
 };
 
 const state = {
-  user: '', token: '', expires: 0,
+  user: '', token: '',
   socket: null, attempt: 0, timer: 0, paused: false,
   rooms: new Map(), // name -> {lines, people, unread}
   current: '',
@@ -33,14 +33,19 @@ const state = {
 
 // ---- logging in
 
-async function login(path, body) {
+async function post(path, body) {
   const answer = await fetch(path, {method: 'POST', body});
   if (!answer.ok) throw Object.assign(new Error((await answer.text()).trim()), {status: answer.status});
-  const {token, expires_in: seconds, user} = await answer.json();
-  Object.assign(state, {token, user: user ?? body.get('user'), expires: Date.now() + seconds * 1000});
+  return answer.status === 204 ? {} : answer.json();
 }
 
-function showLogin() {
+async function login(path, body) {
+  const {token, user} = await post(path, body);
+  Object.assign(state, {token, user: user ?? body.get('user')});
+}
+
+function showLogin(why = '') {
+  $('login-note').textContent = why;
   $('app').hidden = true;
   $('login').hidden = false;
   $('name').focus();
@@ -49,6 +54,7 @@ function showLogin() {
 function showApp() {
   $('login').hidden = true;
   $('app').hidden = false;
+  state.signed = true;
   $('me-name').textContent = state.user;
   paintAvatar($('me'), state.user);
   draw();
@@ -67,10 +73,26 @@ $('login-form').addEventListener('submit', async (e) => {
   }
 });
 
-$('logout').addEventListener('click', async () => {
-  await fetch('/session', {method: 'DELETE'}).catch(() => {});
-  location.reload();
+$('logout').addEventListener('click', () => post('/logout').then(() => signedOut('You have logged out.'), () => {}));
+
+$('elsewhere').addEventListener('click', async () => {
+  try {
+    const {ended} = await post('/logout/elsewhere');
+    event('good', 'sessions', ended === 0 ? 'you are signed in nowhere else' : `${ended} elsewhere ${ended > 1 ? 'were' : 'was'} signed out`);
+  } catch {
+    event('warn', 'sessions', 'the server cannot be reached');
+  }
 });
+
+// signedOut stops everything: whoever was signed out does not come back by themselves.
+function signedOut(why) {
+  clearTimeout(state.timer);
+  const socket = state.socket;
+  Object.assign(state, {user: '', token: '', socket: null, attempt: 0, paused: false, current: '', signed: false});
+  state.rooms.clear();
+  if (socket) { socket.onclose = null; socket.close(); }
+  showLogin(why);
+}
 
 // ---- the connection
 
@@ -79,15 +101,14 @@ async function connect() {
   if (state.socket) return;
   state.paused = false;
   setStatus('wait', 'connecting…');
-  if (Date.now() > state.expires - 5000) {
-    try {
-      await login('/session');
-    } catch (error) {
-      if (error.status) return location.reload();
-      return retry('the server cannot be reached');
-    }
+  let ticket;
+  try {
+    ({ticket} = await post('/ticket'));
+  } catch (error) {
+    if (error.status === 401) return signedOut('Your session has ended. Log in again.');
+    return retry(error.status ? 'the server gives no ticket now' : 'the server cannot be reached');
   }
-  open();
+  if (state.signed && !state.socket) open(ticket);
 }
 
 function endpoint(query = '') {
@@ -96,9 +117,10 @@ function endpoint(query = '') {
   return url;
 }
 
-// The token goes as a subprotocol: a URL would end up in logs.
-function open() {
-  const socket = new WebSocket(endpoint(), ['chat.v1', 'bearer.' + state.token]);
+// What is in the URL opens one connection, once: whoever reads it in a log is
+// too late.
+function open(ticket) {
+  const socket = new WebSocket(endpoint('?ticket=' + ticket), ['chat.v1']);
   state.socket = socket;
   let opened = false;
   socket.onopen = () => {
@@ -123,7 +145,20 @@ function open() {
   };
 }
 
+// The server says in time that the connection is about to expire.
+async function renew() {
+  try {
+    await login('/session');
+    send({type: 'reauthenticate', token: state.token});
+  } catch {
+    // it is closed then, and opened anew if there still is a session
+  }
+}
+
+const endings = {'signed out elsewhere': 'You were signed out elsewhere.', 'logged out': 'You have logged out.', 'token revoked': 'Your session has ended. Log in again.'};
+
 function closed(code, reason) {
+  if (code === 3000 && endings[reason]) return signedOut(endings[reason]);
   const why = reason || codes[code] || 'closed';
   event(code === 1000 || code === 1001 ? 'warn' : 'bad', code, why);
   if (code === 1008 && reason === 'message rate') {
@@ -133,7 +168,6 @@ function closed(code, reason) {
   }
   const room = state.rooms.get(state.current);
   if (room) line(room, make('li', 'notice bad', `connection closed: ${code} ${why}`));
-  if (code === 3000) state.expires = 0;
   if (code === 3008 && reason === 'idle') {
     state.paused = true; // back when somebody is here again
     return setStatus('off', 'idle');
@@ -182,10 +216,9 @@ function banner(text) {
 // ---- what the server says
 
 function receive(m) {
-  if (m.type === 'error') {
-    event('warn', 'error', m.reason);
-    return;
-  }
+  if (m.type === 'error') return event('warn', 'error', m.reason);
+  if (m.type === 'expiring') return renew();
+  if (m.type === 'reauthenticated') return event('good', 'renewed', 'with a new token, on the same connection');
   const mine = m.from === state.user;
   if (m.type === 'left' && mine && m.connections === 0) return drop(m.room);
   const room = enter(m.room);
@@ -342,45 +375,4 @@ $('say-form').addEventListener('submit', (e) => {
   count();
 });
 
-// ---- the guard
-
-async function pollStats() {
-  let now;
-  try {
-    now = await (await fetch('/stats')).json();
-  } catch {
-    return;
-  }
-  const before = state.stats;
-  state.stats = now;
-  const sum = (s) => Object.values(s.refusals).reduce((n, r) => n + r.handshakes + r.violations, 0);
-  $('stat-connections').textContent = now.connections;
-  $('stat-messages').textContent = now.messages_in + now.messages_out;
-  $('stat-refused').textContent = sum(now);
-  for (const [reason, r] of before ? Object.entries(now.refusals) : []) {
-    const more = r.handshakes - (before.refusals[reason]?.handshakes ?? 0);
-    if (more > 0) event('bad', 'refused', `${more} ${more > 1 ? 'handshakes' : 'handshake'}: ${reason.replaceAll('_', ' ')}`);
-  }
-}
-setInterval(() => { if (!$('app').hidden && !document.hidden) pollStats(); }, 4000);
-
-// What an attacker would try. Each ends in a refusal that the panel shows.
-const attacks = {
-  flood: (s) => { for (let i = 0; i < 60; i++) s.send(JSON.stringify({type: 'join', room: state.current || 'lobby'})); },
-  shape: (s) => s.send(JSON.stringify({type: 'say', room: 'lobby', text: 'hello', admin: true})),
-  binary: (s) => s.send(new Uint8Array([1, 2, 3])),
-  size: (s) => s.send(JSON.stringify({type: 'say', room: 'lobby', text: 'x'.repeat(1 << 20)})),
-};
-const handshakes = {
-  twice: () => new WebSocket(endpoint('?token=' + state.token), ['chat.v1', 'bearer.' + state.token]),
-  forged: () => new WebSocket(endpoint(), ['chat.v1', 'bearer.' + state.token.slice(0, -4) + 'AAAA']),
-};
-for (const button of document.querySelectorAll('[data-attack]')) {
-  button.addEventListener('click', () => {
-    const name = button.dataset.attack;
-    if (handshakes[name]) handshakes[name]().onclose = pollStats;
-    else if (state.socket?.readyState === WebSocket.OPEN) attacks[name](state.socket);
-  });
-}
-
-login('/session').then(showApp, showLogin);
+login('/session').then(showApp, () => showLogin());
