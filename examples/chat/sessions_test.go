@@ -12,7 +12,7 @@ import (
 // A visitor is a browser without its page.
 type visitor struct {
 	*chat
-	cookie, token string
+	cookie string
 }
 
 func (c *chat) visit(user string) *visitor {
