@@ -196,7 +196,8 @@ func TestFramesOfThisSide(t *testing.T) {
 		t.Run(tr.name, func(t *testing.T) {
 			r := dice(t)
 			total := 0
-			for range 20 {
+			// Whose turn it is nobody can say: some rounds more, until a message was sent.
+			for n := 0; n < 20 || total == 0 && n < 500; n++ {
 				s, cut := newScript(r, false, r.IntN(2) == 0, 20), pieces(another(r))
 				c, far, _ := tr.open(t, Config{Limits: &Limits{WriteTime: time.Minute}})
 				var wg sync.WaitGroup
