@@ -202,7 +202,8 @@ func isToken(s string) bool {
 // (token_ambiguous). An invalid token is 401 and never falls back to another
 // source. The principal must have a subject and an expiry
 // (principal_incomplete) that has not passed (token_expired); when it passes,
-// the connection ends with 3000. (R10, R25)
+// the connection ends with 3000. With [FromFirstMessage], an upgrade without a
+// token waits for one. (R10, R25)
 func Authenticate(verifier Verifier, source TokenSource, more ...TokenSource) func(http.Handler) http.Handler {
 	const name = "Authenticate"
 	if verifier == nil {
@@ -220,6 +221,7 @@ func Authenticate(verifier Verifier, source TokenSource, more ...TokenSource) fu
 		}
 		if src.late != nil {
 			late = src.late
+			ru.follows |= factClient // whose places are counted
 		}
 		if src.take == nil {
 			panic(fmt.Sprintf(`wsguard: Authenticate: source %d is empty: write FromSubprotocol("bearer") or another From…`, i+1))
@@ -234,7 +236,7 @@ func Authenticate(verifier Verifier, source TokenSource, more ...TokenSource) fu
 		s.verifier, s.mayLast = verifier, mayLast
 		token, src, reason := findToken(s, r, sources)
 		switch {
-		case reason == "token_missing" && late != nil:
+		case reason == "token_missing" && late != nil && IsUpgrade(r):
 			return late.wait(s, r)
 		case reason != "":
 			return refuse(name, reason, nil)

@@ -35,8 +35,9 @@ import (
 // the handshake costs an attacker more and the server less: prefer [FromTicket]
 // or [FromSubprotocol] where clients can.
 //
-// It needs a Conn: in front of another library, nobody would read the token, and
-// the handshake ends with 500 (rules_unclaimed). (R10, R13, R47)
+// It needs a Conn: in front of another library, or a handler that answers by
+// itself, nobody would read the token, and the handshake ends with 500
+// (rules_unclaimed). (R10, R13, R47)
 func FromFirstMessage(timeout time.Duration) TokenSource {
 	if timeout < time.Millisecond || timeout > time.Minute { // also a number without its unit
 		panic(fmt.Sprintf("wsguard: FromFirstMessage: the timeout is %v: write a time up to a minute, such as 5*time.Second", timeout))
@@ -119,13 +120,14 @@ func (l *lateToken) wait(s *session, r *http.Request) *Refusal {
 		s.hold(slot.Release)
 		return nil
 	}
-	if refusal := take(l.everyone, limit.Everyone, "connections_total"); refusal != nil {
-		return refusal
-	}
 	for i, slots := range []*limit.Slots{l.narrow, l.wide}[:len(keys)] {
 		if refusal := take(slots, keys[i], "connections_per_key"); refusal != nil {
 			return refusal
 		}
+	}
+	// Last, so that who has too many takes no place of others.
+	if refusal := take(l.everyone, limit.Everyone, "connections_total"); refusal != nil {
+		return refusal
 	}
 	s.stranger = st
 	s.limits.Activity = true // for a Track that comes when nothing may be changed any more
@@ -179,6 +181,9 @@ func (s *session) admit() *Refusal {
 	p, refusal := s.vouch(ctx, name, s.verifier.Verify, string(token))
 	if refusal != nil {
 		return refusal
+	}
+	if s.left.Load() {
+		return handlerReturned() // and who knows whose request it is now
 	}
 	if !s.becomes(p, string(token)) {
 		return refuse(name, "token_late", nil)

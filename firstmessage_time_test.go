@@ -210,7 +210,7 @@ func TestStrangersProperty(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if want := map[bool]int{true: 101, false: 503}[i < total]; p.resp.StatusCode != want {
+			if want := map[bool]int{true: 101, false: 429}[i < total]; p.resp.StatusCode != want {
 				t.Errorf("stranger %d: %s, want %d", i, p.resp.Status, want)
 			}
 			go func() { _ = p.SetDeadline(time.Time{}); (&rawClient{p, t}).discard() }()

@@ -14,17 +14,31 @@ import (
 	"github.com/wsguard/wsguard"
 )
 
-// Another library would take the token for a message.
+// Nobody answers a stranger but a handler that waits for the token. (R10)
 func TestFirstMessageNeedsConn(t *testing.T) {
-	rec := newRecorder()
-	var failed error
-	url := newServer(t, wsguard.Chain(wsguard.Observe(rec.Observer),
-		wsguard.Authenticate(fixedTokens{}, wsguard.FromFirstMessage(time.Second)))(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		_, failed = websocket.Accept(w, r, nil)
-	})))
-	wantOutcome(t, rec, knock(t, url), 500, "rules_unclaimed")
-	if failed == nil || !strings.Contains(failed.Error(), "wsguard.Handler") {
-		t.Errorf("the library was told %v", failed)
+	for name, row := range map[string]struct {
+		h      http.HandlerFunc
+		lines  []string
+		status int
+		reason string
+	}{
+		"another library": {func(w http.ResponseWriter, r *http.Request) {
+			if _, err := websocket.Accept(w, r, nil); err == nil || !strings.Contains(err.Error(), "wsguard.Handler") {
+				t.Errorf("the library was told %v", err)
+			}
+		}, nil, 500, "rules_unclaimed"},
+		"a page":     {func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("secret")) }, nil, 500, "rules_unclaimed"},
+		"a redirect": {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(302) }, nil, 500, "rules_unclaimed"},
+		"a flush":    {func(w http.ResponseWriter, _ *http.Request) { w.(http.Flusher).Flush() }, nil, 500, "rules_unclaimed"},
+		"nothing":    {func(http.ResponseWriter, *http.Request) {}, nil, 500, "rules_unclaimed"},
+		"no upgrade": {func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("secret")) }, []string{"Connection: close"}, 401, "token_missing"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			rec := newRecorder()
+			url := newServer(t, wsguard.Chain(wsguard.Observe(rec.Observer),
+				wsguard.Authenticate(fixedTokens{}, wsguard.FromFirstMessage(time.Second)))(row.h))
+			wantOutcome(t, rec, knock(t, url, row.lines...), row.status, row.reason)
+		})
 	}
 }
 

@@ -26,8 +26,8 @@ type writer struct {
 var errUnclaimed = errors.New("rules that need a Conn are in the chain, but the handler reads the socket itself: " +
 	"use wsguard.Handler or wsguard.Accept, or leave LimitMessages, LimitBytes, ValidateMessages, SanitizeMessages, CheckMessages, OutgoingMessages and WarnExpiry out")
 
-// errUnread is the same for the token.
-var errUnread = errors.New("the token would come as the first message, which the handler would take for one of its own: " +
+// errUnread is what a handler gets that answers somebody without a token.
+var errUnread = errors.New("the token is to come as the first message, but the handler would not wait for it: " +
 	"use wsguard.Handler or wsguard.Accept, or leave FromFirstMessage out")
 
 func (w *writer) WriteHeader(status int) {
@@ -38,6 +38,7 @@ func (w *writer) WriteHeader(status int) {
 		w.s.swallow = true
 	case status == http.StatusSwitchingProtocols:
 		w.switching = true
+	case w.early(status):
 	default:
 		w.status = status
 		w.ResponseWriter.WriteHeader(status)
@@ -53,14 +54,28 @@ func (w *writer) Write(p []byte) (int, error) {
 		return len(p), nil
 	}
 	if w.status == 0 {
+		if w.early(http.StatusOK) {
+			return len(p), nil
+		}
 		w.status = http.StatusOK
 	}
 	return w.ResponseWriter.Write(p)
 }
 
+// early refuses what a handler would answer a stranger, whose token nobody has
+// read, and reports whether it has. A handler may refuse by itself.
+func (w *writer) early(status int) bool {
+	if w.s.stranger == nil || w.s.claimed || w.s.answered || status >= 400 {
+		return false
+	}
+	w.s.refuse(w.ResponseWriter, refuse("FromFirstMessage", "rules_unclaimed", errUnread))
+	w.s.swallow = true
+	return true
+}
+
 // WriteHeaderNow is gin's way to send the header.
 func (w *writer) WriteHeaderNow() {
-	if w.s.swallow || w.switching {
+	if w.s.swallow || w.switching || w.status == 0 && w.early(http.StatusOK) {
 		return
 	}
 	if gin, ok := w.ResponseWriter.(interface{ WriteHeaderNow() }); ok {
@@ -90,7 +105,7 @@ func (spent) WriteHeader(int)             {}
 func (w *writer) Flush() { _ = w.FlushError() }
 
 func (w *writer) FlushError() error {
-	if w.s.swallow || w.switching {
+	if w.s.swallow || w.switching || w.status == 0 && w.early(http.StatusOK) {
 		return nil
 	}
 	return http.NewResponseController(w.ResponseWriter).Flush()

@@ -62,6 +62,9 @@ func (r *Registry) Track() func(http.Handler) http.Handler {
 	}
 	ru := rule{name: "Track", provides: factTracked, follows: factPrincipal | factClient}
 	return safeguard(ru, func(s *session, _ *http.Request) *Refusal {
+		if r.isDraining() {
+			return shuttingDown() // a flood of those must not look like connections that stay
+		}
 		// It registers first and looks then: whoever revokes or shuts down
 		// does these in the other order, so that nobody slips between.
 		if s.registry = r; !s.limits.Activity {
@@ -69,14 +72,17 @@ func (r *Registry) Track() func(http.Handler) http.Handler {
 		}
 		r.register(s)
 		s.hold(func() { r.leave(s) })
-		r.mu.Lock()
-		draining := r.draining
-		r.mu.Unlock()
-		if draining {
+		if r.isDraining() {
 			return shuttingDown()
 		}
 		return r.judge(s.principal.Load())
 	})
+}
+
+func (r *Registry) isDraining() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.draining
 }
 
 func shuttingDown() *Refusal {
@@ -281,7 +287,8 @@ func (r *Registry) Revoke(v Revocation) (int, error) {
 // 1001, spread over the time that Spread says, each when its handler waits for
 // the next message: what it has read, it may answer. It returns when all are
 // gone, or when ctx ends; then it ends those that are left at once, and returns
-// how many, with the cause of ctx. A second call waits like the first.
+// how many, with the cause of ctx. Observers may be told of the last ones a
+// moment later. A second call waits like the first.
 //
 // http.Server.Shutdown knows nothing of connections that were upgraded, and does
 // not wait for what RegisterOnShutdown has started. Three lines do both:

@@ -209,6 +209,9 @@ func (s *session) notUpgraded() {
 		return
 	}
 	if status == 0 {
+		if s.writer.early(http.StatusOK) {
+			return
+		}
 		status = http.StatusOK
 	}
 	_ = s.observeHandshake(refuse("Handler", "upgrade_failed", fmt.Errorf("the handler answered %d without an upgrade", status)))

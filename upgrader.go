@@ -80,7 +80,8 @@ func (u Upgrader) Handler(serve func(ctx context.Context, c *Conn) error) http.H
 
 // Accept upgrades a request. The caller owns the connection and must close it
 // on every path; [Upgrader.Handler] does that by itself. On an error the
-// response is written, and the error is a *Refusal.
+// response is written, and the error is a *Refusal. With [FromFirstMessage],
+// Accept waits for that message.
 func (u Upgrader) Accept(w http.ResponseWriter, r *http.Request) (*Conn, error) {
 	s := sessionOf(r)
 	if s == nil {
