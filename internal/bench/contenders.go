@@ -3,10 +3,10 @@ package main
 import (
 	"context"
 	"net/http"
-	"time"
 
 	coder "github.com/coder/websocket"
 	gorilla "github.com/gorilla/websocket"
+	"github.com/lestrrat-go/jwx/v2/jwa"
 	"github.com/lxzan/gws"
 
 	"github.com/wsguard/wsguard"
@@ -16,24 +16,41 @@ import (
 const (
 	host   = "ws.example.com"
 	origin = "https://app.example.com"
-	token  = "t"
 )
 
-// A contender is a server that echoes.
+// A contender is a server that echoes messages like the sample's.
 type contender struct {
 	name    string // as -serve takes it
 	title   string
-	handler func() http.Handler
+	handler func(*issuer, sample) (http.Handler, error)
+	alg     jwa.SignatureAlgorithm // of its tokens; "" is ES256
 }
 
 var contenders = []contender{
-	{"coder", "bare coder/websocket", coderEcho},
-	{"gws", "bare gws", gwsEcho},
-	{"gorilla", "bare gorilla", gorillaEcho},
-	{"wire", "wsguard wire", func() http.Handler {
+	{"coder", "bare coder/websocket", bare(coderEcho), ""},
+	{"coder-timeouts", "coder/websocket, a timeout on each call", coderTimeouts, ""},
+	{"gws", "bare gws", bare(gwsEcho), ""},
+	{"gorilla", "bare gorilla", bare(gorillaEcho), ""},
+	{"coder-by-hand", "by hand on coder/websocket", coderByHand, ""},
+	{"gorilla-by-hand", "by hand on gorilla", gorillaByHand, ""},
+	{"wire", "wsguard wire", bare(func() http.Handler {
 		return wsguard.Chain(wsguard.AllowOrigins(origin))(wsguard.Handler(guardedEcho))
-	}},
-	{"full", "wsguard full", func() http.Handler { return fullChain()(wsguard.Handler(guardedEcho)) }},
+	}), ""},
+	{"full", "wsguard full", guardedServer, ""},
+	{"full-kept", "wsguard full, refused connections kept", keptServer, ""},
+	{"full-ES256", "wsguard full", guardedServer, jwa.ES256},
+	{"full-RS256", "wsguard full", guardedServer, jwa.RS256},
+	{"full-EdDSA", "wsguard full", guardedServer, jwa.EdDSA},
+	{"full-HS256", "wsguard full", guardedServer, jwa.HS256},
+	{"coder-ES256", "coder/websocket and jws.Verify", coderVerified, jwa.ES256},
+	{"coder-RS256", "coder/websocket and jws.Verify", coderVerified, jwa.RS256},
+	{"coder-EdDSA", "coder/websocket and jws.Verify", coderVerified, jwa.EdDSA},
+	{"coder-HS256", "coder/websocket and jws.Verify", coderVerified, jwa.HS256},
+}
+
+// bare is a contender that asks nobody for a token and checks no message.
+func bare(handler func() http.Handler) func(*issuer, sample) (http.Handler, error) {
+	return func(*issuer, sample) (http.Handler, error) { return handler(), nil }
 }
 
 func title(name string) string {
@@ -120,41 +137,3 @@ func guardedEcho(ctx context.Context, c *wsguard.Conn) error {
 		}
 	}
 }
-
-// anybody accepts the token of the load: what a verifier costs is paid in the
-// handshake.
-type anybody struct{}
-
-func (anybody) Verify(context.Context, string) (wsguard.Principal, error) {
-	return wsguard.Principal{Issuer: "id", Subject: "alice", Expires: time.Now().Add(time.Hour)}, nil
-}
-
-// fullChain is every safeguard that works over plain HTTP and without a proxy,
-// with limits that nobody reaches and the schema of the load's message.
-func fullChain() func(http.Handler) http.Handler {
-	const many = 1 << 30
-	return wsguard.Chain(
-		wsguard.Observe(wsguard.NewObserver("bench", nil)),
-		wsguard.AllowHosts(host),
-		wsguard.AllowOrigins(origin),
-		wsguard.LimitConns(many, wsguard.Everyone),
-		wsguard.LimitConns(many, wsguard.PerIP),
-		wsguard.LimitHandshakes(many, many, wsguard.PerIP),
-		wsguard.Authenticate(anybody{}, wsguard.FromAuthorization()),
-		wsguard.LimitConns(many, wsguard.PerUser),
-		wsguard.LimitFrames(wsguard.FrameLimits{ByteRate: many, ByteBurst: many}),
-		wsguard.MaxMessageSize(16<<10),
-		wsguard.LimitMessages(many, many, wsguard.PerConn),
-		wsguard.LimitMessages(many, many, wsguard.PerUser),
-		wsguard.LimitBytes(many, many, wsguard.PerConn),
-		wsguard.ValidateMessages(wsguard.MustCompileSchema(chatSchema)),
-		wsguard.CheckMessages("any", anything),
-		wsguard.SanitizeMessages(wsguard.Sanitizer{}),
-		wsguard.KeepAlive(30*time.Second, 10*time.Second),
-		wsguard.IdleTimeout(5*time.Minute),
-		wsguard.FirstMessageTimeout(time.Minute),
-		wsguard.MaxLifetime(8*time.Hour),
-	)
-}
-
-func anything(context.Context, *wsguard.Conn, coder.MessageType, []byte) error { return nil }

@@ -1,28 +1,51 @@
 package main
 
-import "fmt"
+import (
+	"fmt"
+)
 
-// measureEcho is the CPU time that a server spends on a message of 130 bytes
-// and its echo.
+var (
+	everybody = []string{"coder", "coder-timeouts", "gws", "gorilla", "coder-by-hand", "gorilla-by-hand", "wire", "full"}
+	some      = []string{"coder", "gws", "full"}
+)
+
+// echoes are what is measured of messages: everybody with small messages on
+// ordinary connections, and some where size or number might change the order.
+var echoes = []struct {
+	sample, conns, inFlight int
+	names                   []string
+	judged                  bool // against the targets
+}{
+	{0, 50, 1, everybody, true},
+	{0, 20, 16, everybody, true},
+	{1, 20, 1, some, false},
+	{2, 20, 1, some, false},
+	{0, 1, 1, some, false},
+	{0, 1000, 1, some, false},
+}
+
+// measureEcho is the CPU time that a server spends on a message and its echo.
 func measureEcho(p *plan) []Row {
-	windows := []struct{ conns, inFlight int }{{50, 1}, {20, 16}}
-	names := []string{"coder", "gws", "gorilla", "wire", "full"}
 	var figures []*figure
-	for _, w := range windows {
-		f := newFigure(fmt.Sprintf("echo of 130 bytes, %d connections, %d in flight", w.conns, w.inFlight),
+	for _, e := range echoes {
+		f := newFigure(fmt.Sprintf("echo of %s, %d connections, %d in flight", samples[e.sample].name, e.conns, e.inFlight),
 			"µs of server CPU", title("coder"))
-		f.target[title("wire")] = &target{Limit: 1, Ratio: true}
-		f.target[title("full")] = &target{Limit: 1, Ratio: true}
+		if e.judged {
+			f.beside(title("wire"), title("coder"), 1)
+			f.beside(title("full"), title("coder"), 1)
+			f.beside(title("full"), title("coder-by-hand"), 0.30)
+			f.beside(title("full"), title("gws"), 1.25)
+		}
 		figures = append(figures, f)
 	}
 	for round := range p.rounds {
-		for i, w := range windows {
-			for _, name := range names {
+		for i, e := range echoes {
+			for _, name := range e.names {
 				if figures[i].problems[title(name)] != nil {
 					continue
 				}
 				p.progress("round %d of %d: %s: %s", round+1, p.rounds, figures[i].name, title(name))
-				micros, err := echoCPU(p, name, w.conns, w.inFlight)
+				micros, err := echoCPU(p, name, e.sample, e.conns, e.inFlight)
 				figures[i].add(title(name), micros, err)
 			}
 		}
@@ -35,18 +58,18 @@ func measureEcho(p *plan) []Row {
 }
 
 // echoCPU is one contender in one round.
-func echoCPU(p *plan, name string, conns, inFlight int) (micros float64, err error) {
-	s, err := startServer(name, p.log)
+func echoCPU(p *plan, name string, of, conns, inFlight int) (micros float64, err error) {
+	s, err := startServer(name, of, p)
 	if err != nil {
 		return 0, err
 	}
 	defer s.stop()
-	all, err := dialAll(s.addr, chatter, conns, inFlight)
+	all, err := dialAll(s, samples[of].message, conns, inFlight)
 	if err != nil {
 		return 0, err
 	}
 	defer all.close()
-	each := p.messages / conns
+	each := max(1, p.messages/conns)
 	if err := all.exchange(each/10 + 1); err != nil { // warm
 		return 0, err
 	}

@@ -10,39 +10,67 @@ type Row struct {
 	Contender string    `json:"contender"`
 	Rounds    []float64 `json:"rounds,omitempty"` // one value of each
 	Median    float64   `json:"median"`
-	Base      string    `json:"base,omitempty"`   // the contender that ratios are against
-	Ratios    []float64 `json:"ratios,omitempty"` // one of each round
-	Ratio     *float64  `json:"ratio,omitempty"`  // their median
 	Target    *target   `json:"target,omitempty"`
-	Holds     *bool     `json:"holds,omitempty"`   // nil without a target, or if it is unknown
+	Holds     *bool     `json:"holds,omitempty"`   // nil without a target
+	Beside    []Ratio   `json:"beside,omitempty"`  // one for each base that has a value or a target
 	Problem   string    `json:"problem,omitempty"` // why there is no value
 }
 
-// A target is what a median, or a median ratio, is to be at most; or the least
-// value of all rounds, where a time alone counts and others who use the machine
-// can only add to it.
+// A Ratio is a contender beside another one of the same rounds.
+type Ratio struct {
+	Base   string    `json:"base"`
+	Rounds []float64 `json:"rounds,omitempty"` // the ratio of each; none if the base has no value
+	Median float64   `json:"median"`
+	Target *target   `json:"target,omitempty"`
+	Holds  *bool     `json:"holds,omitempty"` // nil without a target, or if it is unknown
+}
+
+// A target is what a median is to be at most; or the least value of all rounds,
+// where a time alone counts and others who use the machine can only add to it.
 type target struct {
 	Limit   float64 `json:"limit"`
-	Ratio   bool    `json:"ratio,omitempty"`
 	Least   bool    `json:"least,omitempty"`
 	Exactly bool    `json:"exactly,omitempty"`
 }
 
-func (t *target) holds(v float64) bool { return v == t.Limit || v < t.Limit && !t.Exactly }
+// judge says whether rounds hold what was aimed at, or nil if nothing was.
+func (t *target) judge(rounds []float64) *bool {
+	if t == nil {
+		return nil
+	}
+	v := median(rounds)
+	if t.Least {
+		v = slices.Min(rounds)
+	}
+	holds := v == t.Limit || v < t.Limit && !t.Exactly
+	return &holds
+}
 
 // A figure is something that is measured of several contenders in turn.
 type figure struct {
 	name, unit string
-	base       string // the contender that ratios are against; "" is none
+	bases      []string // the contenders that ratios are against
 	contenders []string
 	values     map[string][]float64
 	problems   map[string]error
 	target     map[string]*target
+	ratio      map[pair]*target
 }
 
-func newFigure(name, unit, base string) *figure {
-	return &figure{name: name, unit: unit, base: base,
-		values: map[string][]float64{}, problems: map[string]error{}, target: map[string]*target{}}
+// A pair is a contender and the base that it is held against.
+type pair struct{ contender, base string }
+
+func newFigure(name, unit string, bases ...string) *figure {
+	return &figure{name: name, unit: unit, bases: bases, values: map[string][]float64{},
+		problems: map[string]error{}, target: map[string]*target{}, ratio: map[pair]*target{}}
+}
+
+// beside sets what the ratio of a contender and a base is to be at most.
+func (f *figure) beside(contender, base string, limit float64) {
+	if !slices.Contains(f.bases, base) {
+		f.bases = append(f.bases, base)
+	}
+	f.ratio[pair{contender, base}] = &target{Limit: limit}
 }
 
 // add notes what one round has found of a contender. One error is enough to
@@ -67,43 +95,32 @@ func (f *figure) rows() (rows []Row) {
 		}
 		row.Rounds = f.values[contender]
 		row.Median = median(row.Rounds)
-		if ratios := f.ratios(contender); ratios != nil {
-			ratio := median(ratios)
-			row.Base, row.Ratios, row.Ratio = f.base, ratios, &ratio
+		row.Holds = row.Target.judge(row.Rounds)
+		for _, base := range f.bases {
+			t := f.ratio[pair{contender, base}]
+			if ratios := f.ratios(contender, base); ratios != nil {
+				row.Beside = append(row.Beside, Ratio{base, ratios, median(ratios), t, t.judge(ratios)})
+			} else if t != nil {
+				row.Beside = append(row.Beside, Ratio{Base: base, Target: t})
+			}
 		}
-		row.judge()
 		rows = append(rows, row)
 	}
 	return rows
 }
 
 // ratios are those of each round, or nil where there is nothing to compare with.
-func (f *figure) ratios(contender string) (ratios []float64) {
-	if f.problems[f.base] != nil {
+func (f *figure) ratios(contender, base string) (ratios []float64) {
+	if f.problems[base] != nil {
 		return nil
 	}
-	for i, base := range f.values[f.base] {
-		if base <= 0 {
+	for i, b := range f.values[base] {
+		if b <= 0 {
 			return nil // too little was measured to show
 		}
-		ratios = append(ratios, f.values[contender][i]/base)
+		ratios = append(ratios, f.values[contender][i]/b)
 	}
 	return ratios
-}
-
-// judge says whether a row holds what was aimed at.
-func (r *Row) judge() {
-	t, v := r.Target, r.Median
-	switch {
-	case t == nil || t.Ratio && r.Ratio == nil:
-		return
-	case t.Ratio:
-		v = *r.Ratio
-	case t.Least:
-		v = slices.Min(r.Rounds)
-	}
-	holds := t.holds(v)
-	r.Holds = &holds
 }
 
 func median(v []float64) float64 {

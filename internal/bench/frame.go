@@ -19,7 +19,7 @@ func measureFrame(p *plan) []Row {
 		panic(err) // a plan that is wrong
 	}
 	const prepared = 64
-	size := len(maskedFrames(text, chatter, 1))
+	size := len(maskedFrames(text, chatMessage, 1))
 	var rows []Row
 	for _, tc := range []struct {
 		name  string
@@ -32,11 +32,11 @@ func measureFrame(p *plan) []Row {
 		{"text frames of 130 bytes, read 1 KiB at a time", text, 1 << 10, nil},
 		{"text frames of 130 bytes, each in a read of its own", text, size, nil},
 	} {
-		frames := maskedFrames(tc.first, chatter, prepared)
+		frames := maskedFrames(tc.first, chatMessage, prepared)
 		const direct, through, meter = "read directly", "read through the meter", "the meter"
-		cost := newFigure(tc.name, "ns of CPU a frame", "")
+		cost := newFigure(tc.name, "ns of CPU a frame")
 		cost.target[meter] = tc.most
-		allocs := newFigure(tc.name, "allocations a frame", "")
+		allocs := newFigure(tc.name, "allocations a frame")
 		allocs.target[meter] = &target{Limit: 0}
 		for round := range p.rounds {
 			p.progress("round %d of %d: %s", round+1, p.rounds, tc.name)

@@ -4,21 +4,29 @@ import "fmt"
 
 // measureIdle is what a connection costs that has echoed one message and then
 // says nothing.
-func measureIdle(p *plan) []Row {
+func measureIdle(p *plan) (rows []Row) {
+	for _, conns := range p.conns {
+		rows = append(rows, measureIdleOf(p, conns)...)
+	}
+	return rows
+}
+
+// measureIdleOf is that of so many connections.
+func measureIdleOf(p *plan, wanted int) []Row {
 	names := []string{"coder", "gws", "gorilla", "full"}
-	conns, note := p.conns, ""
+	conns, note := wanted, ""
 	const spare = 100 // descriptors for everything else
 	switch most, err := descriptors(uint64(conns + spare)); {
 	case err != nil:
 		note = fmt.Sprintf(" (the limit of open files is unknown: %v)", err)
 	case most < uint64(conns+spare):
 		conns = max(1, int(most)-spare)
-		note = fmt.Sprintf(" (%d are wanted, but only %d files may be open)", p.conns, most)
+		note = fmt.Sprintf(" (%d are wanted, but only %d files may be open)", wanted, most)
 	}
 	name := fmt.Sprintf("%d idle connections%s", conns, note)
 	memory := newFigure(name, "KiB resident", title("coder"))
-	memory.target[title("full")] = &target{Limit: 0.55, Ratio: true}
-	goroutines := newFigure(name, "goroutines", "")
+	memory.beside(title("full"), title("coder"), 0.55)
+	goroutines := newFigure(name, "goroutines")
 	goroutines.target[title("full")] = &target{Limit: 1, Exactly: true}
 	for round := range p.idleRounds {
 		for _, contender := range names {
@@ -37,7 +45,7 @@ func measureIdle(p *plan) []Row {
 // idleCost is one contender in one round: what each of n connections adds to
 // the server.
 func idleCost(p *plan, name string, n int) (kib, goroutines float64, err error) {
-	s, err := startServer(name, p.log)
+	s, err := startServer(name, 0, p)
 	if err != nil {
 		return 0, 0, err
 	}
@@ -46,7 +54,7 @@ func idleCost(p *plan, name string, n int) (kib, goroutines float64, err error) 
 	if err != nil {
 		return 0, 0, err
 	}
-	all, err := dialAll(s.addr, chatter, n, 1)
+	all, err := dialAll(s, chatMessage, n, 1)
 	if err != nil {
 		return 0, 0, err
 	}

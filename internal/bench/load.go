@@ -11,9 +11,6 @@ import (
 	"time"
 )
 
-// chatter is a message of 130 bytes, which satisfies the schema of the chat.
-const chatter = chatMessage
-
 // patience is how long any exchange with a server may take.
 const patience = time.Minute
 
@@ -31,15 +28,15 @@ type client struct {
 
 // dial opens a connection that sends message, with up to window of them in
 // flight.
-func dial(addr, message string, window int) (*client, error) {
-	nc, err := net.Dial("tcp", addr)
+func dial(s *server, message string, window int) (*client, error) {
+	nc, err := net.Dial("tcp", s.addr)
 	if err != nil {
 		return nil, err
 	}
 	// A socket that is reset leaves no TIME_WAIT behind for the next round.
 	_ = nc.(*net.TCPConn).SetLinger(0)
 	c := newClient(nc, message, window)
-	if err := c.handshake(); err != nil {
+	if err := c.handshake(s.token); err != nil {
 		_ = nc.Close()
 		return nil, err
 	}
@@ -53,12 +50,9 @@ func newClient(nc net.Conn, message string, window int) *client {
 	return c
 }
 
-func (c *client) handshake() error {
+func (c *client) handshake(token string) error {
 	_ = c.SetDeadline(time.Now().Add(patience))
-	request := "GET /ws HTTP/1.1\r\nHost: " + host + "\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" +
-		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n" +
-		"Origin: " + origin + "\r\nAuthorization: Bearer " + token + "\r\n\r\n"
-	if _, err := io.WriteString(c, request); err != nil {
+	if _, err := io.WriteString(c, request(token)); err != nil {
 		return err
 	}
 	// Nothing but the response comes before the first message is sent.
@@ -75,6 +69,13 @@ func (c *client) handshake() error {
 		}
 	}
 	return nil
+}
+
+// request asks for a connection.
+func request(token string) string {
+	return "GET /ws HTTP/1.1\r\nHost: " + host + "\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" +
+		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n" +
+		"Origin: " + origin + "\r\nAuthorization: Bearer " + token + "\r\n\r\n"
 }
 
 // exchange sends n messages and reads their echoes, each of which must have the
@@ -150,10 +151,10 @@ func maskedFrames(first byte, message string, n int) []byte {
 type clients []*client
 
 // dialAll opens n connections, a few at a time.
-func dialAll(addr, message string, n, window int) (clients, error) {
+func dialAll(s *server, message string, n, window int) (clients, error) {
 	all := make(clients, n)
 	err := all.each(func(i int) (err error) {
-		all[i], err = dial(addr, message, window)
+		all[i], err = dial(s, message, window)
 		return err
 	}, 8)
 	if err != nil {

@@ -9,7 +9,12 @@
 //	npm --prefix internal/bench/ajv ci
 //	go run -C internal/bench . -only schema
 //
-// Each contender of the part wire is a server process of its own on loopback;
+// The part handshake is what a handshake costs, accepted and refused. What
+// README shows is written by
+//
+//	go run -C internal/bench . -svg bench.svg -md bench.md
+//
+// Each contender of wire and handshake is a server process of its own on loopback;
 // this process is the load. CPU time and memory are what the operating system
 // says of the server alone. Contenders take turns (A B C A B C …), so that what
 // slows the machine for a while slows them all, and a ratio is the median of the
@@ -34,6 +39,7 @@ import (
 // parts are what -only picks from.
 var parts = []part{
 	{"wire", measureWire},
+	{"handshake", measureHandshakes},
 	{"schema", measureSchema},
 }
 
@@ -50,15 +56,17 @@ type plan struct {
 	rounds     int    // of what takes time
 	idleRounds int    // of what takes memory
 	messages   int    // of one contender in one round
-	conns      int    // idle connections of one contender in one round
+	handshakes int    // the same
+	profiles   string // a directory for profiles of contenders; "" is none
+	conns      []int  // idle connections of one contender in one round, one figure each
 	benchtime  string
 	log        io.Writer
 }
 
 // Many short rounds say more than a few long ones while others use the machine.
 var (
-	wholePlan = plan{rounds: 15, idleRounds: 3, messages: 40_000, conns: 10_000, benchtime: "100ms"}
-	quickPlan = plan{rounds: 3, idleRounds: 1, messages: 15_000, conns: 2_000, benchtime: "50ms"}
+	wholePlan = plan{rounds: 5, idleRounds: 3, messages: 20_000, handshakes: 1_000, conns: []int{1_000, 5_000, 18_000}, benchtime: "100ms"}
+	quickPlan = plan{rounds: 2, idleRounds: 1, messages: 4_000, handshakes: 100, conns: []int{500}, benchtime: "10ms"}
 )
 
 func (p *plan) progress(format string, args ...any) { fmt.Fprintf(p.log, format+"\n", args...) }
@@ -97,22 +105,26 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) error {
 	flags.SetOutput(stderr)
 	only := flags.String("only", "", "the `part` to measure: "+strings.Join(names, ", "))
 	quick := flags.Bool("quick", false, "measure little: shows that the command works, not what things cost")
-	rounds := flags.Int("rounds", 0, "`number` of rounds of everything (0: 15 of what takes time, 3 of what takes memory)")
+	rounds := flags.Int("rounds", 0, "`number` of rounds of everything (0: 5 of what takes time, 3 of what takes memory)")
 	file := flags.String("json", "", "write the rows to this `file`")
+	plot := flags.String("svg", "", "plot the ratios that have a target into this `file`")
+	markdown := flags.String("md", "", "write the rows that have a target to this `file`, as a table in Markdown")
+	profiles := flags.String("profile", "", "keep a CPU and a heap profile of each contender in this `directory`")
 	serve := flags.String("serve", "", "be the server of this `contender`, for the command itself")
+	of := flags.Int("sample", 0, "serve messages like this `sample`, for the command itself")
 	if err := flags.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
 			return err
 		}
 		return errUsage
 	}
-	if flags.NArg() > 0 || *rounds < 0 || *only != "" && !slices.Contains(names, *only) {
+	if flags.NArg() > 0 || *rounds < 0 || *of < 0 || *of >= len(samples) || *only != "" && !slices.Contains(names, *only) {
 		fmt.Fprintf(stderr, "bench cannot use %q\n", args)
 		flags.Usage()
 		return errUsage
 	}
 	if *serve != "" {
-		return serveContender(*serve, stdin, stdout)
+		return serveContender(*serve, samples[*of], *profiles, stdin, stdout)
 	}
 	p := wholePlan
 	if *quick {
@@ -121,7 +133,7 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) error {
 	if *rounds > 0 {
 		p.rounds, p.idleRounds = *rounds, *rounds
 	}
-	p.only, p.log = *only, stderr
+	p.only, p.profiles, p.log = *only, *profiles, stderr
 
 	machine := watchMachine()
 	result := result{Rows: p.measure(), Machine: machine()}
@@ -129,8 +141,14 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) error {
 	if *quick {
 		fmt.Fprintln(stdout, "This was -quick: too little to say what anything costs.")
 	}
-	if *file != "" {
-		if err := result.writeJSON(*file); err != nil {
+	for _, out := range []struct {
+		file  string
+		write func(string) error
+	}{{*file, result.writeJSON}, {*plot, result.writeSVG}, {*markdown, result.writeMarkdown}} {
+		if out.file == "" {
+			continue
+		}
+		if err := out.write(out.file); err != nil {
 			return err
 		}
 	}

@@ -42,7 +42,7 @@ func TestMain(m *testing.M) {
 
 // The part runs from end to end. What comes out is not judged.
 func TestWire(t *testing.T) {
-	p := plan{only: "wire", rounds: 2, idleRounds: 1, messages: 2000, conns: 50, benchtime: "1ms", log: t.Output()}
+	p := plan{only: "wire", rounds: 2, idleRounds: 1, messages: 2000, conns: []int{20, 50}, benchtime: "1ms", log: t.Output()}
 	machine := watchMachine()
 	result := result{Rows: p.measure(), Machine: machine()}
 	if err := result.complete(); err != nil {
@@ -67,7 +67,7 @@ func TestWire(t *testing.T) {
 			t.Errorf("%v goroutines of a library that starts none, want the HTTP server's", r.Median)
 		}
 	}
-	for unit, want := range map[string]int{"µs of server CPU": 10, "KiB resident": 4, "goroutines": 4, "ns of CPU a frame": 12, "allocations a frame": 12} {
+	for unit, want := range map[string]int{"µs of server CPU": 2*8 + 4*3, "KiB resident": 2 * 4, "goroutines": 2 * 4, "ns of CPU a frame": 12, "allocations a frame": 12} {
 		if seen[unit] != want {
 			t.Errorf("%d rows of %s, want %d", seen[unit], unit, want)
 		}
@@ -76,9 +76,9 @@ func TestWire(t *testing.T) {
 	var table strings.Builder
 	result.print(&table)
 	t.Log(table.String())
-	for _, c := range contenders {
-		if !strings.Contains(table.String(), c.title) {
-			t.Errorf("the table does not mention %s", c.title)
+	for _, name := range everybody {
+		if c := title(name); !strings.Contains(table.String(), c) {
+			t.Errorf("the table does not mention %s", c)
 		}
 	}
 	file := filepath.Join(t.TempDir(), "rows.json")
@@ -95,9 +95,32 @@ func TestWire(t *testing.T) {
 	}
 }
 
+// Handshakes are measured with every algorithm, and with profiles.
+func TestHandshakes(t *testing.T) {
+	p := plan{rounds: 2, handshakes: 20, profiles: t.TempDir(), log: t.Output()}
+	rows := measureHandshakes(&p)
+	if err := (result{Rows: rows}).complete(); err != nil {
+		t.Error(err)
+	}
+	if len(rows) != 2*len(algorithms)+3 {
+		t.Errorf("%d rows, want two for each algorithm and three", len(rows))
+	}
+	for _, r := range rows {
+		if r.Problem != "" {
+			t.Errorf("%s, %s: %s", r.Figure, r.Contender, r.Problem)
+		}
+	}
+	for _, kind := range []string{"cpu", "heap"} {
+		file := filepath.Join(p.profiles, "full-ES256."+kind+".pprof")
+		if info, err := os.Stat(file); err != nil || info.Size() == 0 {
+			t.Errorf("no profile of the contender: %v", err)
+		}
+	}
+}
+
 // A server that does not start is said, and leaves the others their rows.
 func TestNotMeasured(t *testing.T) {
-	_, err := echoCPU(&plan{messages: 100, log: io.Discard}, "nobody", 1, 1)
+	_, err := echoCPU(&plan{messages: 100, log: io.Discard}, "nobody", 0, 1, 1)
 	if err == nil {
 		t.Fatal("a contender that does not exist was measured")
 	}
@@ -122,18 +145,18 @@ func TestFullRefuses(t *testing.T) {
 		name, message string
 		ok            bool
 	}{
-		{"message of the load", chatter, true},
-		{"type that does not exist", strings.Replace(chatter, "say", "sey", 1), false},
-		{"member that the schema lacks", strings.Replace(chatter, "urgent", "argent", 1), false},
-		{"no JSON", chatter[1:], false},
+		{"message of the load", chatMessage, true},
+		{"type that does not exist", strings.Replace(chatMessage, "say", "sey", 1), false},
+		{"member that the schema lacks", strings.Replace(chatMessage, "urgent", "argent", 1), false},
+		{"no JSON", chatMessage[1:], false},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			s, err := startServer("full", t.Output())
+			s, err := startServer("full", 0, &plan{log: t.Output()})
 			if err != nil {
 				t.Fatal(err)
 			}
 			defer s.stop()
-			c, err := dial(s.addr, tc.message, 1)
+			c, err := dial(s, tc.message, 1)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -154,41 +177,49 @@ func TestWrongArguments(t *testing.T) {
 }
 
 func TestFigure(t *testing.T) {
-	one := &target{Limit: 1, Ratio: true}
+	one := &target{Limit: 1}
 	for _, tc := range []struct {
 		name        string
 		base, value []float64
-		target      *target
+		ofRatio     *target
+		ofValue     *target
 		median      float64
 		ratio       float64 // 0 is none
 		holds       string
 	}{
-		{"ratio of each round, not of the medians", []float64{1, 10, 100}, []float64{2, 5, 400}, one, 5, 2, "false"},
-		{"ratio that is just reached", []float64{2, 2}, []float64{2, 2}, one, 2, 1, "true"},
-		{"even number of rounds", []float64{1, 1, 1, 1}, []float64{4, 1, 3, 2}, one, 2.5, 2.5, "false"},
-		{"base of nothing", []float64{0}, []float64{1}, one, 1, 0, "unknown"},
-		{"no target", []float64{1}, []float64{3}, nil, 3, 3, "unknown"},
-		{"value below its target", []float64{1}, []float64{39}, &target{Limit: 40}, 39, 39, "true"},
-		{"value above its target", []float64{1}, []float64{41}, &target{Limit: 40}, 41, 41, "false"},
-		{"least value below its target", []float64{1, 1, 1}, []float64{80, 39, 70}, &target{Limit: 40, Least: true}, 70, 70, "true"},
-		{"least value above its target", []float64{1, 1}, []float64{41, 42}, &target{Limit: 40, Least: true}, 41.5, 41.5, "false"},
-		{"exactly the target", []float64{2}, []float64{1}, &target{Limit: 1, Exactly: true}, 1, 0.5, "true"},
-		{"below an exact target", []float64{1}, []float64{0.5}, &target{Limit: 1, Exactly: true}, 0.5, 0.5, "false"},
+		{"ratio of each round, not of the medians", []float64{1, 10, 100}, []float64{2, 5, 400}, one, nil, 5, 2, "false"},
+		{"ratio that is just reached", []float64{2, 2}, []float64{2, 2}, one, nil, 2, 1, "true"},
+		{"even number of rounds", []float64{1, 1, 1, 1}, []float64{4, 1, 3, 2}, one, nil, 2.5, 2.5, "false"},
+		{"base of nothing", []float64{0}, []float64{1}, one, nil, 1, 0, "unknown"},
+		{"no target", []float64{1}, []float64{3}, nil, nil, 3, 3, "unknown"},
+		{"value below its target", []float64{1}, []float64{39}, nil, &target{Limit: 40}, 39, 39, "true"},
+		{"value above its target", []float64{1}, []float64{41}, nil, &target{Limit: 40}, 41, 41, "false"},
+		{"least value below its target", []float64{1, 1, 1}, []float64{80, 39, 70}, nil, &target{Limit: 40, Least: true}, 70, 70, "true"},
+		{"least value above its target", []float64{1, 1}, []float64{41, 42}, nil, &target{Limit: 40, Least: true}, 41.5, 41.5, "false"},
+		{"exactly the target", []float64{2}, []float64{1}, nil, &target{Limit: 1, Exactly: true}, 1, 0.5, "true"},
+		{"below an exact target", []float64{1}, []float64{0.5}, nil, &target{Limit: 1, Exactly: true}, 0.5, 0.5, "false"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			f := newFigure("figure", "unit", "base")
-			f.target["value"] = tc.target
+			f.target["value"] = tc.ofValue
+			if tc.ofRatio != nil {
+				f.beside("value", "base", tc.ofRatio.Limit)
+			}
 			for i := range tc.base {
 				f.add("base", tc.base[i], nil)
 				f.add("value", tc.value[i], nil)
 			}
 			r := f.rows()[1]
-			ratio, holds := 0.0, "unknown"
-			if r.Ratio != nil {
-				ratio = *r.Ratio
+			ratio, verdict := 0.0, r.Holds
+			if len(r.Beside) > 0 && r.Beside[0].Rounds != nil {
+				ratio = r.Beside[0].Median
+				if tc.ofRatio != nil {
+					verdict = r.Beside[0].Holds
+				}
 			}
-			if r.Holds != nil {
-				holds = fmt.Sprint(*r.Holds)
+			holds := "unknown"
+			if verdict != nil {
+				holds = fmt.Sprint(*verdict)
 			}
 			if low, high := middle(r.Rounds); low > tc.median || high < tc.median {
 				t.Errorf("the middle is from %v to %v, without the median %v", low, high, tc.median)
@@ -200,9 +231,36 @@ func TestFigure(t *testing.T) {
 	}
 }
 
+// One contender is held against several, each with a target of its own, and
+// what could not be measured takes away its own column alone.
+func TestSeveralBases(t *testing.T) {
+	f := newFigure("figure", "unit")
+	f.beside("ours", "one", 2)
+	f.beside("ours", "two", 0.5)
+	f.beside("ours", "broken", 1)
+	for _, v := range []float64{1, 10} {
+		f.add("one", 4*v, nil)
+		f.add("two", v, nil)
+		f.add("broken", 0, io.ErrUnexpectedEOF)
+		f.add("ours", 2*v, nil)
+	}
+	rows := f.rows()
+	beside := rows[3].Beside
+	if len(beside) != 3 || beside[2].Holds != nil || beside[0].Median != 0.5 || !*beside[0].Holds || beside[1].Median != 2 || *beside[1].Holds {
+		t.Errorf("beside the bases: %+v", beside)
+	}
+	var table strings.Builder
+	result{Rows: rows}.print(&table)
+	for _, want := range []string{"/ one", "/ two", "≤ 2: holds", "≤ 0.5: missed", "≤ 1: unknown"} {
+		if !strings.Contains(table.String(), want) {
+			t.Errorf("the table lacks %q:\n%s", want, &table)
+		}
+	}
+}
+
 // The load counts echoes, and takes nothing else for one.
 func TestExchange(t *testing.T) {
-	good := append(header(text, len(chatter), false), chatter...)
+	good := append(header(text, len(chatMessage), false), chatMessage...)
 	for _, tc := range []struct {
 		name   string
 		answer []byte // to three messages
@@ -211,13 +269,13 @@ func TestExchange(t *testing.T) {
 		{"three echoes", bytes.Repeat(good, 3), true},
 		{"one echo too few", bytes.Repeat(good, 2), false},
 		{"one byte too many", append(bytes.Repeat(good, 3), 0x81), false},
-		{"shorter message", bytes.Repeat(append(header(text, 129, false), chatter[1:]...), 3), false},
-		{"another opcode", bytes.Repeat(append(header(bin, 130, false), chatter...), 3), false},
+		{"shorter message", bytes.Repeat(append(header(text, 129, false), chatMessage[1:]...), 3), false},
+		{"another opcode", bytes.Repeat(append(header(bin, 130, false), chatMessage...), 3), false},
 		{"close frame", append(bytes.Repeat(good, 2), 0x88, 0x02, 0x03, 0xe8), false},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			ours, theirs := net.Pipe()
-			c := newClient(ours, chatter, 3)
+			c := newClient(ours, chatMessage, 3)
 			got := make(chan []byte, 1)
 			go func() {
 				defer theirs.Close()

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"iter"
 	"math"
 	"os"
 	"slices"
@@ -20,43 +21,93 @@ type result struct {
 // print writes a table for each figure.
 func (r result) print(w io.Writer) {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	for rows := r.Rows; len(rows) > 0; {
-		n, rounds, base := 0, 0, ""
-		for n < len(rows) && rows[n].Figure == rows[0].Figure && rows[n].Unit == rows[0].Unit {
-			rounds, base = max(rounds, len(rows[n].Rounds)), max(base, rows[n].Base)
-			n++
+	for rows := range r.figures() {
+		rounds, bases := 0, basesOf(rows)
+		for _, row := range rows {
+			rounds = max(rounds, len(row.Rounds))
 		}
-		if base != "" {
-			base = "\t/ " + base
+		fmt.Fprintf(t, "\n%s: %s\n  \tmedian\tof %d rounds", rows[0].Figure, rows[0].Unit, rounds)
+		for _, base := range bases {
+			fmt.Fprintf(t, "\t/ %s", base)
 		}
-		fmt.Fprintf(t, "\n%s: %s\n  \tmedian\tof %d rounds%s\n", rows[0].Figure, rows[0].Unit, rounds, base)
-		for _, row := range rows[:n] {
-			fmt.Fprintln(t, row)
+		fmt.Fprintln(t)
+		for _, row := range rows {
+			fmt.Fprintln(t, row.line(bases))
 		}
-		rows = rows[n:]
 	}
 	_ = t.Flush()
 	fmt.Fprintf(w, "\n%v\n", r.Machine)
 }
 
-// String is a line of the table.
-func (r Row) String() string {
+// figures yields the rows of one figure after the other.
+func (r result) figures() iter.Seq[[]Row] {
+	return func(yield func([]Row) bool) {
+		for rows := r.Rows; len(rows) > 0; {
+			n := 1
+			for n < len(rows) && rows[n].Figure == rows[0].Figure && rows[n].Unit == rows[0].Unit {
+				n++
+			}
+			if !yield(rows[:n]) {
+				return
+			}
+			rows = rows[n:]
+		}
+	}
+}
+
+// basesOf is what any of the rows is compared with, in their order.
+func basesOf(rows []Row) (bases []string) {
+	for _, row := range rows {
+		for _, ratio := range row.Beside {
+			if !slices.Contains(bases, ratio.Base) {
+				bases = append(bases, ratio.Base)
+			}
+		}
+	}
+	return bases
+}
+
+// line is a line of the table, with a column for each base.
+func (r Row) line(bases []string) string {
 	if r.Problem != "" {
 		return fmt.Sprintf("  %s\tNOT MEASURED: %s", r.Contender, r.Problem)
 	}
 	s := fmt.Sprintf("  %s\t%s\t%s to %s", r.Contender, number(r.Median), number(slices.Min(r.Rounds)), number(slices.Max(r.Rounds)))
-	if r.Ratio != nil {
-		low, high := middle(r.Ratios)
-		s += fmt.Sprintf("\t%.3f (half of them %.2f to %.2f)", *r.Ratio, low, high)
+	if r.Target != nil {
+		s += " " + verdict(r.Target, r.Holds)
 	}
-	if r.Target == nil {
-		return s
+	for _, base := range bases {
+		s += "\t" + r.beside(base)
 	}
-	verdict := "unknown"
-	if r.Holds != nil {
-		verdict = map[bool]string{true: "holds", false: "missed"}[*r.Holds]
+	return s
+}
+
+// beside is what a row says about a base, if anything.
+func (r Row) beside(base string) string {
+	for _, ratio := range r.Beside {
+		if ratio.Base == base {
+			if ratio.Rounds == nil {
+				return verdict(ratio.Target, nil)
+			}
+			low, high := middle(ratio.Rounds)
+			s := fmt.Sprintf("%.3f (half of them %.2f to %.2f)", ratio.Median, low, high)
+			if ratio.Target != nil {
+				s += " " + verdict(ratio.Target, ratio.Holds)
+			}
+			return s
+		}
 	}
-	return s + fmt.Sprintf("\t%v: %s", r.Target, verdict)
+	return ""
+}
+
+func verdict(t *target, holds *bool) string {
+	switch {
+	case holds == nil:
+		return fmt.Sprintf("%v: unknown", t)
+	case *holds:
+		return fmt.Sprintf("%v: holds", t)
+	}
+	return fmt.Sprintf("%v: missed", t)
 }
 
 func (t *target) String() string {
@@ -65,10 +116,7 @@ func (t *target) String() string {
 		s = "= "
 	}
 	s += strconv.FormatFloat(t.Limit, 'g', 4, 64)
-	switch {
-	case t.Ratio:
-		s = "ratio " + s
-	case t.Least:
+	if t.Least {
 		s = "least " + s
 	}
 	return s

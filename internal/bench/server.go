@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -11,21 +12,40 @@ import (
 	"os/exec"
 	"runtime"
 	"runtime/debug"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
+
+	"github.com/lestrrat-go/jwx/v2/jwa"
 )
 
-// serveContender is a server process. It prints its address, answers each line
-// that it is sent with one line, and ends with its standard input.
-func serveContender(name string, commands io.Reader, answers io.Writer) error {
-	var handler http.Handler
-	for _, c := range contenders {
-		if c.name == name {
-			handler = c.handler()
+// serveContender is a server process for messages like a sample's. It prints
+// its address and a token that opens a connection, answers each line that it is
+// sent with one line, and ends with its standard input.
+func serveContender(name string, s sample, profiles string, commands io.Reader, answers io.Writer) (err error) {
+	if profiles != "" {
+		finish, err := profile(profiles, name)
+		if err != nil {
+			return err
 		}
+		defer finish()
 	}
-	if handler == nil {
+	at := slices.IndexFunc(contenders, func(c contender) bool { return c.name == name })
+	if at < 0 {
 		return fmt.Errorf("no contender is called %q", name)
+	}
+	i, err := newIssuer(cmp.Or(contenders[at].alg, jwa.ES256))
+	if err != nil {
+		return err
+	}
+	token, err := i.token()
+	if err != nil {
+		return err
+	}
+	handler, err := contenders[at].handler(i, s)
+	if err != nil {
+		return err
 	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -35,7 +55,7 @@ func serveContender(name string, commands io.Reader, answers io.Writer) error {
 	failed := make(chan error, 1)
 	go func() { failed <- srv.Serve(l) }()
 	defer func() { _ = srv.Close() }()
-	fmt.Fprintln(answers, l.Addr())
+	fmt.Fprintln(answers, l.Addr(), token)
 
 	lines := bufio.NewScanner(commands)
 	for lines.Scan() {
@@ -61,23 +81,33 @@ func serveContender(name string, commands io.Reader, answers io.Writer) error {
 
 // A server is a contender in a process of its own.
 type server struct {
-	addr string
-	cmd  *exec.Cmd
-	in   io.WriteCloser
-	out  *bufio.Reader
+	addr  string
+	token string // opens a connection
+	cmd   *exec.Cmd
+	in    io.WriteCloser
+	out   *bufio.Reader
 }
 
-// startServer runs this command again as the server of a contender.
-func startServer(name string, stderr io.Writer) (*server, error) {
+// startServer runs this command again as the server of a contender, for
+// messages like those of samples[of].
+func startServer(name string, of int, p *plan) (*server, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
-	s, err := spawn(exec.Command(self, "-serve", name), stderr)
+	args := []string{"-serve", name, "-sample", strconv.Itoa(of)}
+	if p.profiles != "" {
+		args = append(args, "-profile", p.profiles)
+	}
+	s, err := spawn(exec.Command(self, args...), p.log)
 	if err != nil {
 		return nil, err
 	}
-	if s.addr, err = s.line(); err != nil {
+	line, err := s.line()
+	if err == nil {
+		_, err = fmt.Sscan(line, &s.addr, &s.token)
+	}
+	if err != nil {
 		s.stop()
 		return nil, fmt.Errorf("%s did not start: %w", name, err)
 	}
@@ -137,9 +167,10 @@ func (s *server) usage() (u usage, err error) {
 	return u, err
 }
 
-// stop ends the process and waits for it. It has nothing to finish.
+// stop ends the process and waits for it.
 func (s *server) stop() {
-	_ = s.cmd.Process.Kill()
+	defer s.impatiently()()
+	_ = s.in.Close()
 	_ = s.cmd.Wait()
 }
 
