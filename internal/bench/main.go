@@ -40,6 +40,8 @@ import (
 var parts = []part{
 	{"wire", measureWire},
 	{"handshake", measureHandshakes},
+	{"storm", measureStorm},
+	{"growth", measureGrowth},
 	{"schema", measureSchema},
 }
 
@@ -57,6 +59,7 @@ type plan struct {
 	idleRounds int    // of what takes memory
 	messages   int    // of one contender in one round
 	handshakes int    // the same
+	storm      int    // messages of one client in a storm
 	profiles   string // a directory for profiles of contenders; "" is none
 	conns      []int  // idle connections of one contender in one round, one figure each
 	benchtime  string
@@ -65,8 +68,8 @@ type plan struct {
 
 // Many short rounds say more than a few long ones while others use the machine.
 var (
-	wholePlan = plan{rounds: 5, idleRounds: 3, messages: 20_000, handshakes: 1_000, conns: []int{1_000, 5_000, 18_000}, benchtime: "100ms"}
-	quickPlan = plan{rounds: 2, idleRounds: 1, messages: 4_000, handshakes: 100, conns: []int{500}, benchtime: "10ms"}
+	wholePlan = plan{rounds: 5, idleRounds: 3, messages: 20_000, handshakes: 1_000, storm: 50, conns: []int{1_000, 5_000, 18_000}, benchtime: "100ms"}
+	quickPlan = plan{rounds: 2, idleRounds: 1, messages: 4_000, handshakes: 100, storm: 5, conns: []int{500}, benchtime: "10ms"}
 )
 
 func (p *plan) progress(format string, args ...any) { fmt.Fprintf(p.log, format+"\n", args...) }
