@@ -103,7 +103,7 @@ func TestBrowserSignsOut(t *testing.T) {
 
 	// The same browser's other tab, and the connection, go with a log-out.
 	there.login("alice")
-	second.eval(`location.reload()`)
+	second = b.open(office, c.base)
 	second.until(`document.getElementById('status').dataset.state === 'on'`)
 	there.eval(`document.getElementById('logout').click()`)
 	for _, p := range []*tab{there, second} {

@@ -46,6 +46,8 @@ var contenders = []contender{
 	{"coder-RS256", "coder/websocket and jws.Verify", coderVerified, jwa.RS256},
 	{"coder-EdDSA", "coder/websocket and jws.Verify", coderVerified, jwa.EdDSA},
 	{"coder-HS256", "coder/websocket and jws.Verify", coderVerified, jwa.HS256},
+	{"idlers", "wsguard full", inMemoryIdlers(idlers), ""},
+	{"few-idlers", "wsguard full", inMemoryIdlers(fewIdlers), ""},
 }
 
 // bare is a contender that asks nobody for a token and checks no message.

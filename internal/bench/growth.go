@@ -68,7 +68,7 @@ func perMessage(s sample, chain func(*issuer) (func(http.Handler) http.Handler, 
 	if err != nil {
 		return 0, 0, err
 	}
-	c, err := inMemory(guard, &stream{frames: maskedFrames(text, s.message, 16)}, token)
+	c, err := inMemory(guard, token)(&stream{frames: maskedFrames(text, s.message, 16)})
 	if err != nil {
 		return 0, 0, err
 	}

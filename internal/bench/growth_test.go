@@ -3,9 +3,9 @@ package main
 import "testing"
 
 // The parts run from end to end. What comes out is not judged.
-func TestGrowthAndStorm(t *testing.T) {
-	for _, part := range []string{"growth", "storm"} {
-		p := plan{only: part, rounds: 1, idleRounds: 1, storm: 1, benchtime: "1ms", log: t.Output()}
+func TestGrowthStormAndKeepAlive(t *testing.T) {
+	for _, part := range []string{"growth", "storm", "keepalive"} {
+		p := plan{only: part, rounds: 1, idleRounds: 1, storm: 1, idlers: fewIdlers, benchtime: "1ms", log: t.Output()}
 		r := result{Rows: p.measure()}
 		if err := r.complete(); err != nil {
 			t.Errorf("%s: %v", part, err)

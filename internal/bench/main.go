@@ -34,12 +34,14 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"time"
 )
 
 // parts are what -only picks from.
 var parts = []part{
 	{"wire", measureWire},
 	{"handshake", measureHandshakes},
+	{"keepalive", measureKeepAlive},
 	{"storm", measureStorm},
 	{"growth", measureGrowth},
 	{"schema", measureSchema},
@@ -54,22 +56,27 @@ type part struct {
 
 // A plan is how much is measured, and where progress goes.
 type plan struct {
-	only       string // a part; "" is all
-	rounds     int    // of what takes time
-	idleRounds int    // of what takes memory
-	messages   int    // of one contender in one round
-	handshakes int    // the same
-	storm      int    // messages of one client in a storm
-	profiles   string // a directory for profiles of contenders; "" is none
-	conns      []int  // idle connections of one contender in one round, one figure each
+	only       string        // a part; "" is all
+	rounds     int           // of what takes time
+	idleRounds int           // of what takes memory
+	messages   int           // of one contender in one round
+	handshakes int           // the same
+	storm      int           // messages of one client in a storm
+	profiles   string        // a directory for profiles of contenders; "" is none
+	idlers     int           // connections in memory
+	settle     time.Duration // until they are watched: their first pings are to be out
+	watch      time.Duration // for how long
+	conns      []int         // idle connections of one contender in one round, one figure each
 	benchtime  string
 	log        io.Writer
 }
 
 // Many short rounds say more than a few long ones while others use the machine.
 var (
-	wholePlan = plan{rounds: 5, idleRounds: 3, messages: 20_000, handshakes: 1_000, storm: 50, conns: []int{1_000, 5_000, 18_000}, benchtime: "100ms"}
-	quickPlan = plan{rounds: 2, idleRounds: 1, messages: 4_000, handshakes: 100, storm: 5, conns: []int{500}, benchtime: "10ms"}
+	wholePlan = plan{rounds: 5, idleRounds: 3, messages: 20_000, handshakes: 1_000, storm: 50,
+		idlers: idlers, settle: 35 * time.Second, watch: 30 * time.Second, conns: []int{1_000, 5_000, 18_000}, benchtime: "100ms"}
+	quickPlan = plan{rounds: 2, idleRounds: 1, messages: 4_000, handshakes: 100, storm: 5,
+		idlers: fewIdlers, settle: 0, watch: time.Second, conns: []int{500}, benchtime: "10ms"}
 )
 
 func (p *plan) progress(format string, args ...any) { fmt.Fprintf(p.log, format+"\n", args...) }
