@@ -341,6 +341,10 @@ func tokenRefusal(name, token string, err error) *Refusal {
 	if !errors.As(err, &r) || r == nil {
 		r = refuse(name, "token_invalid", err)
 	}
+	const word = 16 // what is shorter may stand in a reason by chance
+	if len(token) > word && strings.Contains(r.Reason, token) {
+		return refuse(name, "token_invalid", errors.New("the reason that the verifier gave is left out, because it quotes the token"))
+	}
 	if r.Err != nil && token != "" && strings.Contains(r.Err.Error(), token) {
 		c := *r
 		c.Err = errors.New("what the verifier said is left out, because it quotes the token")

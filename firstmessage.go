@@ -22,7 +22,9 @@ import (
 // It counts only where the handshake has no token in another source, and must
 // have come whole, and been found good, within timeout of the upgrade. Until
 // then the connection is nobody's: its handler has not begun, observers see a
-// handshake that is not done, and what comes is limited to one message of 8 KiB.
+// handshake that is not done, and what comes is limited to one message of 8 KiB,
+// whatever MaxMessageSize says. A verifier has to return when its context ends:
+// one that does not holds a goroutine, which no place bounds any more.
 // Safeguards that need the principal, such as LimitConns(n, PerUser) and
 // [Registry.Track], wait for it, and judge then as they would have before. What
 // they or the verifier refuse ends the connection with 3000 or as the reason
@@ -37,7 +39,9 @@ import (
 //
 // It needs a Conn: in front of another library, or a handler that answers by
 // itself, nobody would read the token, and the handshake ends with 500
-// (rules_unclaimed). (R10, R13, R47)
+// (rules_unclaimed). Such a handler may refuse, with 400 and above: what it says
+// then, and headers that it sets before it upgrades, reach strangers.
+// (R10, R13, R47)
 func FromFirstMessage(timeout time.Duration) TokenSource {
 	if timeout < time.Millisecond || timeout > time.Minute { // also a number without its unit
 		panic(fmt.Sprintf("wsguard: FromFirstMessage: the timeout is %v: write a time up to a minute, such as 5*time.Second", timeout))

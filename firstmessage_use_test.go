@@ -27,8 +27,11 @@ func TestFirstMessageNeedsConn(t *testing.T) {
 				t.Errorf("the library was told %v", err)
 			}
 		}, nil, 500, "rules_unclaimed"},
-		"a page":     {func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("secret")) }, nil, 500, "rules_unclaimed"},
-		"a redirect": {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(302) }, nil, 500, "rules_unclaimed"},
+		"a page": {func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("secret")) }, nil, 500, "rules_unclaimed"},
+		"a redirect": {func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Location", "/secret")
+			w.WriteHeader(302)
+		}, nil, 500, "rules_unclaimed"},
 		"a flush":    {func(w http.ResponseWriter, _ *http.Request) { w.(http.Flusher).Flush() }, nil, 500, "rules_unclaimed"},
 		"nothing":    {func(http.ResponseWriter, *http.Request) {}, nil, 500, "rules_unclaimed"},
 		"no upgrade": {func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("secret")) }, []string{"Connection: close"}, 401, "token_missing"},
@@ -37,7 +40,11 @@ func TestFirstMessageNeedsConn(t *testing.T) {
 			rec := newRecorder()
 			url := newServer(t, wsguard.Chain(wsguard.Observe(rec.Observer),
 				wsguard.Authenticate(fixedTokens{}, wsguard.FromFirstMessage(time.Second)))(row.h))
-			wantOutcome(t, rec, knock(t, url, row.lines...), row.status, row.reason)
+			p := knock(t, url, row.lines...)
+			wantOutcome(t, rec, p, row.status, row.reason)
+			if to := p.resp.Header.Get("Location"); to != "" {
+				t.Errorf("a stranger is told of %s", to)
+			}
 		})
 	}
 }

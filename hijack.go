@@ -68,6 +68,7 @@ func (w *writer) early(status int) bool {
 	if w.s.stranger == nil || w.s.claimed || w.s.answered || status >= 400 {
 		return false
 	}
+	clear(w.Header()) // which was for somebody
 	w.s.refuse(w.ResponseWriter, refuse("FromFirstMessage", "rules_unclaimed", errUnread))
 	w.s.swallow = true
 	return true

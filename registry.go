@@ -151,7 +151,8 @@ func AllConns() ConnFilter { return ConnFilter{key: connKey{kind: "all"}} }
 // may be empty.
 func ConnsOfUser(issuer, subject string) ConnFilter { return filterBy("user", issuer, subject) }
 
-// ConnsOfToken means the connections that were opened with one token.
+// ConnsOfToken means the connections that have one token: after
+// [Conn.Reauthenticate], the new one.
 func ConnsOfToken(issuer, tokenID string) ConnFilter { return filterBy("token", issuer, tokenID) }
 
 // ConnWithID means one connection. For a user who names one of their own, write
@@ -253,8 +254,10 @@ var errRevocation = errors.New("wsguard: Revoke: the revocation must name a Subj
 // (token_revoked), refuses later handshakes with them for TokenLife, and returns
 // how many connections it meant. It does not wait for their end. An error means
 // that nothing was revoked. Memory is bounded: beyond 65,536 revocations at a
-// time, further ones share entries, so that a few tokens of others are refused
-// too, until fresh ones are issued. (R28, R29, R34)
+// time, further ones share 262,144 entries, so that tokens of others are refused
+// too (one in 60 after 4,000 more, one in 5 after 60,000), until fresh ones are
+// issued, a minute later; then a TokenID is also no longer refused in tokens that
+// are issued for it anew. Limit how often somebody can log out. (R28, R29, R34)
 func (r *Registry) Revoke(v Revocation) (int, error) {
 	now := time.Now()
 	before := v.IssuedBefore
@@ -288,7 +291,8 @@ func (r *Registry) Revoke(v Revocation) (int, error) {
 // the next message: what it has read, it may answer. It returns when all are
 // gone, or when ctx ends; then it ends those that are left at once, and returns
 // how many, with the cause of ctx. Observers may be told of the last ones a
-// moment later. A second call waits like the first.
+// moment later. Connections whose first message is to come ([FromFirstMessage])
+// are not known yet, and refused when it does. A second call waits like the first.
 //
 // http.Server.Shutdown knows nothing of connections that were upgraded, and does
 // not wait for what RegisterOnShutdown has started. Three lines do both:

@@ -68,6 +68,9 @@ func TestTokenIsNotLogged(t *testing.T) {
 		"refusal": func(string) (wsguard.Principal, error) {
 			return wsguard.Principal{}, &wsguard.Refusal{Reason: "mine", Status: 401, Err: quoting}
 		},
+		"reason": func(string) (wsguard.Principal, error) {
+			return wsguard.Principal{}, &wsguard.Refusal{Reason: "bad " + token, Status: 401, CloseCode: 3000}
+		},
 		"panic":  func(string) (wsguard.Principal, error) { panic(quoting) },
 		"accept": func(string) (wsguard.Principal, error) { return userOf("i", "s"), nil },
 	} {

@@ -66,14 +66,18 @@ func (s *server) guard() (func(http.Handler) http.Handler, error) {
 	return wsguard.Chain(chain...), nil
 }
 
-// limitTickets is what may ask for a ticket: as many as may connect.
-func (s *server) limitTickets() func(http.Handler) http.Handler {
+// limitRequests is what stands before the requests that a page makes besides:
+// logging in and out, and asking for tickets. It allows five for each handshake.
+func (s *server) limitRequests(origins []string) func(http.Handler) http.Handler {
 	c := s.config
-	chain := []func(http.Handler) http.Handler{wsguard.Observe(s.ticketing)}
+	var chain []func(http.Handler) http.Handler
 	if len(c.proxies) > 0 {
 		chain = append(chain, wsguard.TrustProxies(c.proxies...))
 	}
-	return wsguard.Chain(append(chain, wsguard.LimitHandshakes(c.handshakeRate, c.handshakeBurst, wsguard.PerIP))...)
+	if hosts := s.hosts(origins); hosts != nil {
+		chain = append(chain, wsguard.AllowHosts(hosts...))
+	}
+	return wsguard.Chain(append(chain, wsguard.LimitHandshakes(5*c.handshakeRate, 5*c.handshakeBurst, wsguard.PerIP))...)
 }
 
 // warn asks a client for a new token while there is time.

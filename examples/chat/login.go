@@ -72,18 +72,35 @@ func (s *server) ticketFor(r *http.Request) (wsguard.Principal, error) {
 		return s.access.Verify(r.Context(), token)
 	}
 	p, err := s.session(r)
-	if end := time.Now().Add(s.config.tokenTTL); p.Expires.After(end) {
+	p.IssuedAt = time.Now() // by this server, now that it has looked
+	if end := p.IssuedAt.Add(s.config.tokenTTL); p.Expires.After(end) {
 		p.Expires = end
 	}
 	return p, err
 }
 
-// logout ends the session, its connections and all that was given out for it.
+// logout ends the session, its connections and all that was given out for it:
+// that of an access token, or of every cookie, so that one which somebody has
+// planted beside it does not save it.
 func (s *server) logout(w http.ResponseWriter, r *http.Request) {
-	if p, err := s.session(r); err == nil {
-		s.endSessions(p.Subject, "logged out", func(id string) bool { return id == p.TokenID })
+	ended := 0
+	end := func(p wsguard.Principal, err error) {
+		if err == nil {
+			ended += s.endSessions(p.Subject, "logged out", func(id string) bool { return id == p.TokenID })
+		}
 	}
-	s.setCookie(w, "", -1)
+	if token, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer "); ok {
+		end(s.access.Verify(r.Context(), token))
+	} else {
+		for _, c := range r.CookiesNamed(sessionCookie) {
+			end(s.sessionTokens.Verify(r.Context(), c.Value))
+		}
+		s.setCookie(w, "", -1)
+	}
+	if ended == 0 {
+		http.Error(w, errNotLoggedIn.Error(), http.StatusUnauthorized)
+		return
+	}
 	w.WriteHeader(http.StatusNoContent)
 }
 

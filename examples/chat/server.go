@@ -74,11 +74,13 @@ func (s *server) handler() (http.Handler, error) {
 	for _, o := range origins {
 		_ = crossOrigin.AddTrustedOrigin(o) // it knows fewer schemes than the guard
 	}
-	mux.Handle("POST /login", crossOrigin.Handler(http.HandlerFunc(s.login)))
-	mux.Handle("POST /session", crossOrigin.Handler(http.HandlerFunc(s.renew)))
-	mux.Handle("POST /logout", crossOrigin.Handler(http.HandlerFunc(s.logout)))
-	mux.Handle("POST /logout/elsewhere", crossOrigin.Handler(http.HandlerFunc(s.logoutElsewhere)))
-	mux.Handle("POST /ticket", s.limitTickets()(s.tickets.Issue(s.ticketFor)))
+	account := s.limitRequests(origins)
+	for path, h := range map[string]http.HandlerFunc{
+		"/login": s.login, "/session": s.renew, "/logout": s.logout, "/logout/elsewhere": s.logoutElsewhere,
+	} {
+		mux.Handle("POST "+path, account(crossOrigin.Handler(h)))
+	}
+	mux.Handle("POST /ticket", wsguard.Observe(s.ticketing)(account(crossOrigin.Handler(s.tickets.Issue(s.ticketFor)))))
 	mux.HandleFunc("GET /.well-known/jwks.json", func(w http.ResponseWriter, _ *http.Request) {
 		writeJSON(w, json.RawMessage(s.issuer.jwks))
 	})

@@ -117,8 +117,12 @@ func TestLogout(t *testing.T) {
 	if status, _ := here.post("/logout", "Origin: https://evil.example.com"); status != http.StatusForbidden {
 		t.Errorf("another site's page can log out: %d", status)
 	}
-	if status, _ := here.post("/logout"); status != http.StatusNoContent {
-		t.Errorf("POST /logout: %d", status)
+	planted := here.cookie + "; session=x"
+	if status, _ := here.post("/logout", "Cookie: "+planted); status != http.StatusNoContent {
+		t.Errorf("POST /logout beside a planted cookie: %d", status)
+	}
+	if status, _ := here.post("/logout"); status != http.StatusUnauthorized {
+		t.Errorf("POST /logout twice: %d", status)
 	}
 	mine.expectClose(3000, "logged out")
 	for name, h := range map[string]handshake{"ticket": here.with(left), "token": c.handshake(answer["token"].(string))} {

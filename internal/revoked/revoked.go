@@ -9,16 +9,20 @@ import (
 
 const (
 	capacity = 1 << 16 // keys that are remembered apart
-	shared   = 1 << 12 // entries that those beyond share
+	shared   = 1 << 18 // entries that those beyond share
+
+	// A token may have been issued by a clock that is this much ahead.
+	ahead = time.Minute
 )
 
 // A List holds, for each key, before when a token must have been issued to be
 // refused, and until when that matters. Its zero value is empty and ready. Its
 // methods may be called concurrently.
 //
-// Beyond 65,536 keys, new ones share 4,096 entries: a token of somebody else may
-// then be refused too, and a fresh one be asked for, but none that was revoked
-// is accepted. Who shares with whom is different in every process.
+// Beyond 65,536 keys, new ones share 262,144 entries: a token of somebody else
+// may then be refused too, and a fresh one be asked for, a minute later; but none
+// that was there to be revoked is accepted. Who shares with whom is different in
+// every process.
 type List[K comparable] struct {
 	mu     sync.Mutex
 	keys   map[K]entry
@@ -64,6 +68,9 @@ func (l *List[K]) Add(k K, before, until, now time.Time) {
 	}
 	if l.shared == nil {
 		l.shared = make([]entry, shared)
+	}
+	if fresh := now.Add(ahead); before.After(fresh) {
+		before = fresh // or nobody who shares it could ever come back
 	}
 	i := l.slot(k)
 	l.shared[i] = l.shared[i].extend(before, until)

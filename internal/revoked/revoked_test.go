@@ -56,3 +56,32 @@ func TestFlood(t *testing.T) {
 		t.Errorf("%d keys are left when all but one have lapsed", len(l.keys))
 	}
 }
+
+// A flood of revocations for ever refuses nobody for ever: tokens of others are
+// good again once they are issued anew, and few of the old ones are refused.
+func TestFloodForEver(t *testing.T) {
+	var l List[int]
+	now := time.Now()
+	until, ever := now.Add(time.Hour), now.AddDate(1000, 0, 0)
+	const flood = 1<<16 + 1<<12
+	for k := range flood {
+		l.Add(k, ever, until, now)
+	}
+	for k := range flood {
+		if !l.Covers(k, now, now) {
+			t.Fatalf("revocation %d is forgotten", k)
+		}
+	}
+	old := 0
+	for k := range 10_000 {
+		if l.Covers(-1-k, now.Add(-time.Minute), now) {
+			old++
+		}
+		if l.Covers(-1-k, now.Add(2*time.Minute), now.Add(2*time.Minute)) {
+			t.Fatal("a fresh token of somebody else is refused")
+		}
+	}
+	if old > 500 { // 156 are to be expected
+		t.Errorf("%d of 10,000 tokens of others are refused", old)
+	}
+}

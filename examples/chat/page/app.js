@@ -73,7 +73,14 @@ $('login-form').addEventListener('submit', async (e) => {
   }
 });
 
-$('logout').addEventListener('click', () => post('/logout').then(() => signedOut('You have logged out.'), () => {}));
+$('logout').addEventListener('click', async () => {
+  try {
+    await post('/logout');
+  } catch (error) {
+    if (error.status !== 401) return banner('You are still logged in: the server cannot be reached.');
+  }
+  signedOut('You have logged out.');
+});
 
 $('elsewhere').addEventListener('click', async () => {
   try {
