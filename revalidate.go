@@ -69,9 +69,15 @@ func (s *session) revalidate() {
 		if text := recover(); text != nil {
 			verdict = fmt.Errorf("panic in ask: %v", text)
 		}
-		if inTime() {
-			s.judged(p, verdict)
+		if !inTime() {
+			return
 		}
+		// An answer that came because the time was over may be faster than the end.
+		if late := context.Cause(ctx); late != nil {
+			s.end(notRevalidated(late))
+			return
+		}
+		s.judged(p, verdict)
 	}()
 	verdict = v.ask(ctx, *p)
 }
