@@ -70,6 +70,9 @@ func (p *parser) unfinished() bool { return p.open || !p.between() }
 // not in it, and says what is complete. Call it again for the rest. On an error
 // nothing that follows can be understood.
 func (p *parser) next(b []byte) (n int, ev event, err error) {
+	if n = p.whole(b); n > 0 {
+		return n, message, nil
+	}
 	p.took = 0
 	if !p.inPayload {
 		if n, err = p.header(b); err != nil || !p.inPayload {
@@ -102,6 +105,43 @@ func (p *parser) next(b []byte) (n int, ev event, err error) {
 	}
 	ev, err = p.endFrame()
 	return n, ev, err
+}
+
+// whole consumes what a client sends nearly always: a message of one frame with
+// a short header, all of it in b, and nothing wrong with it. It is cheaper than
+// the general way, which is left to judge everything else: then n is 0, and
+// nothing has happened.
+func (p *parser) whole(b []byte) (n int) {
+	if p.open || p.have != 0 || p.inPayload || p.limits == nil || len(b) < 8 {
+		return 0
+	}
+	op, length, header := b[0]&^0x80, int(b[1])-0x80, 6
+	if length == 126 {
+		length, header = int(binary.BigEndian.Uint16(b[2:])), 8
+		if length < 126 {
+			return 0
+		}
+	}
+	l := p.limits
+	switch n = header + length; {
+	case b[0] != 0x80|opText && b[0] != 0x80|opBinary, length < 0 || length == 127 && header == 6, n > len(b),
+		l.FrameSize > 0 && int64(length) > l.FrameSize, l.MessageSize > 0 && int64(length) > l.MessageSize:
+		return 0
+	}
+	key, payload := [4]byte(b[header-4:]), b[header:n]
+	if op == opText {
+		var text utf8stream.Checker
+		if !text.Masked(payload, key, 0) || !text.Complete() {
+			return 0
+		}
+	}
+	if p.unmask {
+		mask(payload, key, 0)
+	}
+	p.op, p.fin, p.isText = op, true, op == opText
+	p.took, p.seen = length, int64(length)
+	p.payloads += p.seen
+	return n
 }
 
 // header consumes the header of a frame, or what b has of it. inPayload says
