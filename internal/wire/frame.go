@@ -53,7 +53,7 @@ type parser struct {
 	total     int64 // bytes that the frames of the open message declare
 	fragments int   // frames of the open message so far
 	empty     int   // the last of them that carried nothing
-	payloads  int64 // bytes of data frames so far
+	payloads  int64 // bytes of data frames so far, of which only what an unfinished message gains matters
 
 	text   utf8stream.Checker // of the open message
 	reason utf8stream.Checker // of a close frame
@@ -140,7 +140,6 @@ func (p *parser) whole(b []byte) (n int) {
 	}
 	p.op, p.fin, p.isText = op, true, op == opText
 	p.took, p.seen = length, int64(length)
-	p.payloads += p.seen
 	return n
 }
 

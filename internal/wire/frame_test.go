@@ -26,6 +26,15 @@ func frameOf(first byte, payload []byte) []byte {
 	return b
 }
 
+// unmasked is what comes out of frameOf as b.
+func unmasked(b []byte) []byte {
+	b = bytes.Clone(b)
+	for i := range b {
+		b[i] ^= byte(i%4) + 1
+	}
+	return b
+}
+
 // run feeds b in pieces of size, and returns the events but for headers.
 func run(p *parser, b []byte, size int) (events []event, err error) {
 	for len(b) > 0 {
@@ -81,6 +90,10 @@ var framings = []struct {
 	{"continuation after the end", join(frameOf(0x81, nil), frameOf(0x80, nil)), Limits{}, []event{message}, NoMessageOpen},
 	{"text inside a message", join(frameOf(0x01, nil), frameOf(0x81, nil)), Limits{}, []event{frame}, MessageOpen},
 	{"length not minimal in 16 bits", []byte{0x81, 0xFE, 0, 125, 1, 2, 3, 4}, Limits{}, nil, BadLength},
+	{"length not minimal, with all of the payload", append([]byte{0x82, 0xFE, 0, 3, 1, 2, 3, 4}, "abc"...), Limits{}, nil, BadLength},
+	{"a header whose end looks like a frame", join([]byte{0x82, 0x82, 0x83, 0, 0, 0, 'x', 'y'}, frameOf(0x81, []byte("yes"))), Limits{}, []event{message, message}, nil},
+	{"a payload that looks like a frame", join(frameOf(0x82, unmasked(frameOf(0x82, []byte("longer"))[:8])), frameOf(0x81, []byte("yes"))), Limits{}, []event{message, message}, nil},
+	{"a ping that looks like a frame", join(frameOf(0x89, unmasked(frameOf(0x82, []byte("longer"))[:8])), frameOf(0x81, []byte("yes"))), Limits{}, []event{frame, message}, nil},
 	{"length not minimal in 64 bits", []byte{0x81, 0xFF, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF, 1, 2, 3, 4}, Limits{}, nil, BadLength},
 	{"length of 2^63", []byte{0x81, 0xFF, 0x80, 0, 0, 0, 0, 0, 0, 0, 1, 2, 3, 4}, Limits{}, nil, BadLength},
 	{"length of 2^63-1 under a limit", []byte{0x81, 0xFF, 0x7F, 255, 255, 255, 255, 255, 255, 255, 1, 2, 3, 4}, Limits{MessageSize: 10}, nil, MessageTooLong},
@@ -127,6 +140,18 @@ func TestParser(t *testing.T) {
 				}
 				if !bytes.Equal(asBytes(got), asBytes(tc.want)) {
 					t.Fatalf("in pieces of %d: events %v, want %v", size, got, tc.want)
+				}
+			}
+			for at := range min(len(tc.in), 100) {
+				p := parser{limits: &tc.limits}
+				got, err := run(&p, tc.in[:at], 1<<20)
+				if err == nil {
+					var rest []event
+					rest, err = run(&p, tc.in[at:], 1<<20)
+					got = append(got, rest...)
+				}
+				if !errors.Is(err, tc.err) || err == nil && tc.err != nil || !bytes.Equal(asBytes(got), asBytes(tc.want)) {
+					t.Fatalf("after %d bytes and the rest: events %v, error %v, want %v, %v", at, got, err, tc.want, tc.err)
 				}
 			}
 		})
