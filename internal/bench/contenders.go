@@ -38,6 +38,7 @@ var contenders = []contender{
 	}), ""},
 	{"full", "wsguard full", guardedServer, ""},
 	{"full-kept", "wsguard full, refused connections kept", keptServer, ""},
+	{"forbids", "net/http that answers 403", bare(forbids), ""},
 	{"full-ES256", "wsguard full", guardedServer, jwa.ES256},
 	{"full-RS256", "wsguard full", guardedServer, jwa.RS256},
 	{"full-EdDSA", "wsguard full", guardedServer, jwa.EdDSA},
@@ -62,6 +63,12 @@ func title(name string) string {
 		}
 	}
 	return name
+}
+
+// forbids is what no refusal can cost less than: net/http reads the request,
+// nobody judges it, and an answer of one word goes out.
+func forbids() http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "forbidden", http.StatusForbidden) })
 }
 
 // coderEcho is the cheapest way to read and write whole messages: with a

@@ -57,11 +57,14 @@ func measureHandshakes(p *plan) []Row {
 	const fresh, kept, bareAccepted = "wsguard full, fresh connection", "wsguard full, kept-alive connection", "bare coder/websocket, accepted"
 	f.beside(fresh, bareAccepted, 0.90)
 	f.beside(kept, bareAccepted, 0.35)
+	const leastFresh, leastKept = "net/http that answers 403, fresh connection", "net/http that answers 403, kept-alive connection"
 	figures = append(figures, f)
 	steps = append(steps,
 		step{f, bareAccepted, "coder", accepted},
-		step{f, fresh, "full", func(s *server, n int) error { return onFresh(s, n, foreign(s), http.StatusForbidden) }},
-		step{f, kept, "full-kept", func(s *server, n int) error { return onOne(s, n, foreign(s), http.StatusForbidden) }})
+		step{f, leastFresh, "forbids", refusedFresh},
+		step{f, fresh, "full", refusedFresh},
+		step{f, leastKept, "forbids", refusedKept},
+		step{f, kept, "full-kept", refusedKept})
 
 	for round := range p.rounds {
 		for _, step := range steps {
@@ -79,6 +82,9 @@ func measureHandshakes(p *plan) []Row {
 	}
 	return inPart("handshake", rows)
 }
+
+func refusedFresh(s *server, n int) error { return onFresh(s, n, foreign(s), http.StatusForbidden) }
+func refusedKept(s *server, n int) error  { return onOne(s, n, foreign(s), http.StatusForbidden) }
 
 // foreign is a request from a page that nobody has allowed.
 func foreign(s *server) string {
