@@ -1,9 +1,9 @@
 // Package jose reads signed JSON Web Tokens (RFC 7519, RFC 7515), the keys that
 // verify them (RFC 7517) and their claims, as strictly as RFC 8725 asks for.
 //
-// It is the only package that imports jwx, which sees nothing but one compact
-// token, one algorithm and one key that were all judged here before. No type of
-// jwx is part of an exported signature.
+// It is the only package that imports jwx, which sees nothing but the bytes that
+// are signed, one signature, one algorithm and one key that were all judged here
+// before. No type of jwx is part of an exported signature.
 //
 // The order of use is [Parse], [Select], [Token.Verify], [Rules.Check]. What a
 // token says of itself before Verify returns is a hint for choosing a key and

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"strings"
+	"sync/atomic"
 )
 
 // Bounds of what is read of a token before its signature is verified.
@@ -24,7 +25,9 @@ type Token struct {
 	Kid string // key identifier, at most 256 bytes, "" where the header has none
 	Typ string // media type as MediaType gives it, "" where the header has none
 
-	compact string
+	signed    string // what the signature is over: header, dot, payload, as they came
+	payload   []byte
+	signature []byte
 }
 
 // base64url accepts only the canonical form: no padding, no alphabet but that of
@@ -55,29 +58,51 @@ func Parse(token string) (Token, error) {
 	if len(parts) != 3 {
 		return Token{}, fmt.Errorf("%w: not three parts with two dots between them", ErrMalformed)
 	}
-	var header []byte
+	var decoded [3][]byte
 	for i, part := range parts {
 		// The decoder of encoding/base64 skips line breaks.
 		if part == "" || strings.ContainsAny(part, "\r\n") {
 			return Token{}, fmt.Errorf("%w: an empty part or a line break", ErrMalformed)
 		}
-		decoded, err := base64url.DecodeString(part)
-		if err != nil {
+		var err error
+		if decoded[i], err = base64url.DecodeString(part); err != nil {
 			return Token{}, fmt.Errorf("%w: not canonical base64url without padding", ErrMalformed)
 		}
-		if i == 0 {
-			header = decoded
-		}
 	}
-	t, err := parseHeader(header)
+	t, err := parseHeader(decoded[0])
 	if err != nil {
 		return Token{}, err
 	}
-	t.compact = token
+	t.signed = token[:len(parts[0])+1+len(parts[1])]
+	t.payload, t.signature = decoded[1], decoded[2]
 	return t, nil
 }
 
+// lastHeader is a header that was read before, with what it says. The tokens of
+// an issuer have the same one until its key changes, and to read it takes as
+// long as to read the claims.
+var lastHeader atomic.Pointer[readHeader]
+
+type readHeader struct {
+	text string
+	says Token
+}
+
+// maxRemembered bounds what a stranger can have us remember, in bytes.
+const maxRemembered = 512
+
 func parseHeader(data []byte) (Token, error) {
+	if last := lastHeader.Load(); last != nil && last.text == string(data) {
+		return last.says, nil
+	}
+	t, err := readNewHeader(data)
+	if err == nil && len(data) <= maxRemembered {
+		lastHeader.Store(&readHeader{string(data), t})
+	}
+	return t, err
+}
+
+func readNewHeader(data []byte) (Token, error) {
 	if len(data) > maxHeaderSize {
 		return Token{}, fmt.Errorf("%w: header longer than %d bytes", ErrMalformed, maxHeaderSize)
 	}

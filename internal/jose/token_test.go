@@ -8,6 +8,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"math/big"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -123,7 +124,7 @@ func TestParse(t *testing.T) {
 			if !errors.Is(err, row.want) {
 				t.Fatalf("Parse: %v, want %v", err, row.want)
 			}
-			if err != nil && token != (jose.Token{}) {
+			if err != nil && !reflect.DeepEqual(token, jose.Token{}) {
 				t.Errorf("Parse returned a token with its error")
 			}
 		})
