@@ -77,17 +77,25 @@ func (k *clock) stop() {
 }
 
 func (k *clock) fire() {
+	if k.again(k.now()) {
+		k.c.ping() // it may wait, but for nothing that the timer is needed for
+	}
+}
+
+// again arms the timer for what is the earliest now, which may be later than
+// what it was armed for, and reports whether a ping is to be sent.
+func (k *clock) again(now int64) (ping bool) {
 	k.mu.Lock()
 	if k.at.Load() != math.MinInt64 {
 		k.at.Store(never)
 	}
 	k.mu.Unlock()
-	k.schedule(k.now())
+	return k.schedule(now)
 }
 
 // schedule acts on every deadline that has passed, and arms the timer for
-// the earliest of the others.
-func (k *clock) schedule(now int64) {
+// the earliest of the others. It reports whether a ping is to be sent.
+func (k *clock) schedule(now int64) (ping bool) {
 	l, next := k.c.limits, never
 	first := after(0, l.First)
 	switch {
@@ -117,19 +125,20 @@ func (k *clock) schedule(now int64) {
 		}
 		next = min(next, d.at)
 	}
-	k.arm(min(next, end, k.keepAlive(now), k.ring(now)))
+	alive, ping := k.keepAlive(now)
+	k.arm(min(next, end, alive, k.ring(now)))
+	return ping
 }
 
-// keepAlive sends the ping that is due, or ends a connection whose pong is
-// overdue, and returns when to look again. Any byte proves life; a pong's
-// payload proves nothing, because a peer can guess it.
-func (k *clock) keepAlive(now int64) (next int64) {
+// keepAlive reports whether a ping is due, which it notes as sent, or ends a
+// connection whose pong is overdue, and returns when to look again. Any byte
+// proves life; a pong's payload proves nothing, because a peer can guess it.
+func (k *clock) keepAlive(now int64) (next int64, ping bool) {
 	t := k.c.limits
 	if t.Ping <= 0 || k.c.ending.Load() {
-		return never
+		return never, false
 	}
-	// While a pong is awaited, look often enough not to be late with the next
-	// ping after it: nothing arms the timer when it comes.
+	// When to look again while a pong is awaited. Where it comes, it arms the timer anew.
 	soon := after(now, min(t.Ping, t.Pong))
 	reading := k.readSince.Load()
 	if reading == unknown && k.readSince.CompareAndSwap(unknown, now) {
@@ -142,25 +151,24 @@ func (k *clock) keepAlive(now int64) (next int64) {
 			if k.pinged.CompareAndSwap(pinged, max(now, 1)) {
 				go k.c.prefetch()
 			}
-			return soon
+			return soon, false
 		}
 		due := after(max(pinged, reading), t.Pong)
 		if due <= now {
 			k.c.overdue(NoPong)
-			return never
+			return never, false
 		}
-		return min(due, soon)
+		return min(due, soon), false
 	}
 	due := after(k.lastIn.Load(), t.Ping)
 	if due > now {
-		return due
+		return due, false
 	}
 	if reading == never {
 		go k.c.prefetch()
 	}
 	k.pinged.Store(max(now, 1))
-	go k.c.ping()
-	return soon
+	return soon, true
 }
 
 // ring wakes the owner if it is time, and returns when it is to be woken next.
@@ -209,6 +217,7 @@ func (k *clock) received(n int) (now, waited int64) {
 		k.lastIn.Store(now)
 		if k.pinged.Load() != 0 {
 			k.pinged.Store(0)
+			k.again(now) // or the timer would fire in vain; no ping can be due
 		}
 	}
 	return now, waited
