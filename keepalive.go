@@ -15,6 +15,9 @@ import (
 // library. Time during which the application is not reading does not count
 // against the peer. (R48)
 //
+// A ping may go out up to a 256th of interval later, so that those of many
+// connections go out together.
+//
 // Typical are 30 seconds, below the idle timeouts of proxies, and 10 seconds.
 func KeepAlive(interval, timeout time.Duration) func(http.Handler) http.Handler {
 	mustBePositive("KeepAlive", "interval", interval)

@@ -15,14 +15,14 @@ import (
 	"github.com/wsguard/wsguard"
 )
 
-// measureGrowth is what a message costs as there is more of something: types of
-// messages, a larger schema; and what keys in a table of limits take.
+// measureGrowth is what a message costs as there is more of something: users
+// with a connection each, types of messages, a larger schema; and what keys in a table of limits take.
 func measureGrowth(p *plan) []Row {
 	testing.Init()
 	if err := flag.Set("test.benchtime", p.benchtime); err != nil {
 		panic(err) // a plan that is wrong
 	}
-	return inPart("growth", measureMessage(p), measureTypes(p), measureProperties(p), measureKeys(p))
+	return inPart("growth", measureMessage(p), measureUsers(p), measureTypes(p), measureProperties(p), measureKeys(p))
 }
 
 // measureMessage is what is allocated for a message that passes the full chain.

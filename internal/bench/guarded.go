@@ -17,7 +17,7 @@ import (
 // limits are the numbers of a chain.
 type limits struct {
 	conns         int // in all, of an address and of a user
-	handshakes    int // of an address in a second, and at once
+	handshakes    int // of an address in an hour, and at once
 	messages      int // of a connection or a user in a second, and at once
 	bytes         int // the same
 	messageSize   int64
@@ -25,6 +25,7 @@ type limits struct {
 	firstMessage  time.Duration
 	idle          time.Duration
 	life          time.Duration
+	revalidate    time.Duration
 	messageSchema wsguard.MessageSpec
 }
 
@@ -33,15 +34,21 @@ func generous(schema string) limits {
 	const many = 1 << 30
 	return limits{conns: many, handshakes: many, messages: many, bytes: many, messageSize: 24 << 10,
 		ping: 30 * time.Second, pong: 10 * time.Second, firstMessage: time.Minute,
-		idle: 5 * time.Minute, life: 8 * time.Hour, messageSchema: wsguard.MustCompileSchema(schema)}
+		idle: 5 * time.Minute, life: 8 * time.Hour, revalidate: time.Minute, messageSchema: wsguard.MustCompileSchema(schema)}
 }
 
 // fullChain is the chat's chain (examples/chat/guard.go). It differs from it
 // where it says so: in what a load generator on plain loopback lacks, and in
 // more that is checked, never in less.
 func fullChain(o *wsguard.Observer, verifier wsguard.Verifier, l limits) func(http.Handler) http.Handler {
+	return ticketChain(o, verifier, newTickets(), l)
+}
+
+// ticketChain is fullChain where tickets are known.
+func ticketChain(o *wsguard.Observer, verifier wsguard.Verifier, tickets *wsguard.Tickets, l limits) func(http.Handler) http.Handler {
+	var registry wsguard.Registry
 	return wsguard.Chain(
-		wsguard.RedactQuery("token"),
+		wsguard.RedactQuery("token", "ticket"),
 		wsguard.Observe(o),
 		// No TrustProxies and no RequireTLS, as in the chat on plain http: the
 		// load comes directly, and TLS would cost every contender the same.
@@ -49,10 +56,13 @@ func fullChain(o *wsguard.Observer, verifier wsguard.Verifier, l limits) func(ht
 		wsguard.AllowOrigins(origin),
 		wsguard.LimitConns(l.conns, wsguard.Everyone),
 		wsguard.LimitConns(l.conns, wsguard.PerIP),
-		wsguard.LimitHandshakes(rate.Limit(l.handshakes), l.handshakes, wsguard.PerIP),
-		wsguard.Authenticate(verifier,
+		wsguard.LimitHandshakes(rate.Limit(l.handshakes)/3600, l.handshakes, wsguard.PerIP),
+		wsguard.Authenticate(verifier, wsguard.FromTicket(tickets, wsguard.FromQuery("ticket")),
 			wsguard.FromAuthorization(), wsguard.FromQuery("token"), wsguard.FromSubprotocol("bearer")),
 		wsguard.LimitConns(l.conns, wsguard.PerUser),
+		registry.Track(),
+		wsguard.Revalidate(l.revalidate, func(context.Context, wsguard.Principal) error { return nil }),
+		wsguard.WarnExpiry(time.Minute, func(context.Context, *wsguard.Conn) {}),
 
 		// More than the chat: a pace for the bytes of the wire, a message rate
 		// also for each user, a byte rate also for each connection.
@@ -99,11 +109,55 @@ func notForbidden(_ context.Context, _ *wsguard.Conn, _ coder.MessageType, data 
 
 // guardedServer has the full chain with generous limits.
 func guardedServer(i *issuer, s sample) (http.Handler, error) {
+	return fullServer(func(*limits) {})(i, s)
+}
+
+// newTickets are for pages of the origin of the load, as many as anybody wants.
+func newTickets() *wsguard.Tickets {
+	const many = 1 << 20
+	origins, err := wsguard.ParseOrigins(origin)
+	if err != nil {
+		panic(err) // a constant
+	}
+	return wsguard.NewTickets(wsguard.NewMemoryTickets(many), wsguard.TicketOptions{
+		Path: "/ws", Origins: origins, PerUser: many, InsecurePlaintext: true})
+}
+
+// ticketServer gives tickets to everybody, at /ticket.
+func ticketServer(i *issuer, s sample) (http.Handler, error) {
 	verifier, err := i.verifier()
 	if err != nil {
 		return nil, err
 	}
-	return fullChain(observer(), verifier, generous(s.schema))(wsguard.Handler(guardedEcho)), nil
+	tickets := newTickets()
+	mux := http.NewServeMux()
+	mux.Handle("POST /ticket", tickets.Issue(func(*http.Request) (wsguard.Principal, error) {
+		return wsguard.Principal{Issuer: issuerName, Subject: user, Expires: time.Now().Add(time.Hour), IssuedAt: time.Now()}, nil
+	}))
+	mux.Handle("GET /ws", ticketChain(observer(), verifier, tickets, generous(s.schema))(wsguard.Handler(guardedEcho)))
+	return mux, nil
+}
+
+// fullServer has the full chain with some of the limits made small.
+func fullServer(small func(*limits)) func(*issuer, sample) (http.Handler, error) {
+	return func(i *issuer, s sample) (http.Handler, error) {
+		verifier, err := i.verifier()
+		if err != nil {
+			return nil, err
+		}
+		l := generous(s.schema)
+		small(&l)
+		return fullChain(observer(), verifier, l)(wsguard.Handler(guardedEcho)), nil
+	}
+}
+
+// strangersServer knows another key than the one that signs the tokens.
+func strangersServer(i *issuer, s sample) (http.Handler, error) {
+	other, err := newIssuer(i.alg)
+	if err != nil {
+		return nil, err
+	}
+	return guardedServer(other, s)
 }
 
 // keptServer also leaves connections open on which it has refused, as nobody

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net"
@@ -30,82 +31,117 @@ func coderVerified(i *issuer, _ sample) (http.Handler, error) {
 	}), nil
 }
 
-// measureHandshakes is the CPU time of a server for a handshake on a connection
-// of its own, with the connection's end, and for one that is refused, also
-// where others were refused on the same connection before.
-func measureHandshakes(p *plan) []Row {
-	var figures []*figure
-	accepted := func(s *server, n int) error { return onFresh(s, n, request(s.token), http.StatusSwitchingProtocols) }
-	type step struct {
-		f    *figure
-		name string // of the row
-		of   string // the contender
-		do   func(*server, int) error
-	}
-	var steps []step
-	const unit = "µs of server CPU a handshake"
-	for _, alg := range algorithms {
-		base := "coder-" + alg.String()
-		f := newFigure("accepted with "+alg.String(), unit, title(base))
-		if alg == jwa.ES256 { // as the chat's are
-			f.beside(title("full"), title(base), 1.15)
-		}
-		figures = append(figures, f)
-		steps = append(steps, step{f, title(base), base, accepted}, step{f, title("full"), "full-" + alg.String(), accepted})
-	}
-	f := newFigure("refused at the origin", unit)
-	const fresh, kept, bareAccepted = "wsguard full, fresh connection", "wsguard full, kept-alive connection", "bare coder/websocket, accepted"
-	f.beside(fresh, bareAccepted, 0.90)
-	f.beside(kept, bareAccepted, 0.35)
-	const leastFresh, leastKept = "net/http that answers 403, fresh connection", "net/http that answers 403, kept-alive connection"
-	figures = append(figures, f)
-	steps = append(steps,
-		step{f, bareAccepted, "coder", accepted},
-		step{f, leastFresh, "forbids", refusedFresh},
-		step{f, fresh, "full", refusedFresh},
-		step{f, leastKept, "forbids", refusedKept},
-		step{f, kept, "full-kept", refusedKept})
+// A step is what one contender does for a figure, in each round.
+type step struct {
+	f     *figure
+	title string // of the row
+	of    string // the contender
+	do    func(*server, int) error
 
+	prepare func(s *server, n int) error // for n of them, or nil
+}
+
+// measureHandshakes is the CPU time of a server for a handshake on a connection
+// of its own, with the connection's end, and for one that is refused.
+func measureHandshakes(p *plan) []Row {
+	steps := append(acceptances(), refusals()...)
 	for round := range p.rounds {
 		for _, step := range steps {
-			if step.f.problems[step.name] != nil {
+			if step.f.problems[step.title] != nil {
 				continue
 			}
-			p.progress("round %d of %d: handshake %s: %s", round+1, p.rounds, step.f.name, step.name)
-			micros, err := handshakeCPU(p, step.of, step.do)
-			step.f.add(step.name, micros, err)
+			p.progress("round %d of %d: handshake %s: %s", round+1, p.rounds, step.f.name, step.title)
+			micros, err := handshakeCPU(p, step)
+			step.f.add(step.title, micros, err)
 		}
 	}
 	var rows []Row
-	for _, f := range figures {
-		rows = append(rows, f.rows()...)
+	var done *figure
+	for _, step := range steps {
+		if step.f != done {
+			rows = append(rows, step.f.rows()...)
+			done = step.f
+		}
 	}
 	return inPart("handshake", rows)
 }
 
-func refusedFresh(s *server, n int) error { return onFresh(s, n, foreign(s), http.StatusForbidden) }
-func refusedKept(s *server, n int) error  { return onOne(s, n, foreign(s), http.StatusForbidden) }
+const handshakeUnit = "µs of server CPU a handshake"
 
-// foreign is a request from a page that nobody has allowed.
-func foreign(s *server) string {
-	return strings.Replace(request(s.token), origin, "https://evil.example", 1)
+// acceptances are handshakes that are accepted, with tokens and tickets.
+func acceptances() (steps []step) {
+	withToken := func(s *server, n int) error { return onFresh(s, n, request(s.token), http.StatusSwitchingProtocols) }
+	for _, alg := range algorithms {
+		base := "coder-" + alg.String()
+		f := newFigure("accepted with "+alg.String(), handshakeUnit, title(base))
+		if alg == jwa.ES256 { // as the chat's are
+			f.beside(title("full"), title(base), 1.15)
+		}
+		steps = append(steps, step{f: f, title: title(base), of: base, do: withToken},
+			step{f: f, title: title("full"), of: "full-" + alg.String(), do: withToken})
+	}
+	f := newFigure("accepted with a ticket", handshakeUnit, title("coder"))
+	return append(steps, step{f: f, title: title("coder"), of: "coder", do: withToken},
+		step{f: f, title: title("full-ticket"), of: "full-ticket", do: withTickets, prepare: askForTickets})
+}
+
+// withTickets spends a ticket on each connection.
+func withTickets(s *server, n int) error {
+	for range n {
+		ask := strings.Replace(instead(s, "/ws", "/ws?ticket="+s.tickets[0]), "Authorization", "X-Nothing", 1)
+		s.tickets = s.tickets[1:]
+		if err := onFresh(s, 1, ask, http.StatusSwitchingProtocols); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// askForTickets asks on one connection, beforehand: it is another endpoint.
+func askForTickets(s *server, n int) error {
+	s.tickets = make([]string, 0, n)
+	for range n {
+		r, err := http.NewRequest(http.MethodPost, "http://"+s.addr+"/ticket", nil)
+		if err != nil {
+			return err
+		}
+		r.Header.Set("Origin", origin)
+		answer, err := http.DefaultClient.Do(r)
+		if err != nil {
+			return err
+		}
+		var given struct{ Ticket string }
+		err = json.NewDecoder(answer.Body).Decode(&given)
+		_ = answer.Body.Close()
+		if err != nil || answer.StatusCode != http.StatusOK || given.Ticket == "" {
+			return fmt.Errorf("no ticket: %s, %v", answer.Status, err)
+		}
+		s.tickets = append(s.tickets, given.Ticket)
+	}
+	return nil
 }
 
 // handshakeCPU is one contender in one round.
-func handshakeCPU(p *plan, name string, do func(*server, int) error) (micros float64, err error) {
-	s, err := startServer(name, 0, p)
+func handshakeCPU(p *plan, step step) (micros float64, err error) {
+	s, err := startServer(step.of, 0, p)
 	if err != nil {
 		return 0, err
 	}
 	defer s.stop()
-	if err := do(s, p.handshakes/10+1); err != nil { // warm
+	warm := p.handshakes/10 + 1
+	if step.prepare != nil {
+		if err := step.prepare(s, warm+p.handshakes); err != nil {
+			return 0, err
+		}
+	}
+	if err := step.do(s, warm); err != nil {
 		return 0, err
 	}
 	before, err := s.usage()
 	if err != nil {
 		return 0, err
 	}
-	if err := do(s, p.handshakes); err != nil {
+	if err := step.do(s, p.handshakes); err != nil {
 		return 0, err
 	}
 	after, err := s.usage()

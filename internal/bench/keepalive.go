@@ -21,7 +21,7 @@ func inMemoryIdlers(n int) func(*issuer, sample) (http.Handler, error) {
 			return nil, err
 		}
 		l := generous(s.schema)
-		l.firstMessage, l.idle = time.Hour, time.Hour // nobody says anything
+		l.firstMessage, l.idle, l.revalidate = time.Hour, time.Hour, time.Hour // nobody says anything, and pings are all that is measured
 		open := inMemory(fullChain(observer(), verifier, l), token)
 		var opened sync.WaitGroup
 		failed := make(chan error, 1)

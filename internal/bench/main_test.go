@@ -102,8 +102,8 @@ func TestHandshakes(t *testing.T) {
 	if err := (result{Rows: rows}).complete(); err != nil {
 		t.Error(err)
 	}
-	if len(rows) != 2*len(algorithms)+3 {
-		t.Errorf("%d rows, want two for each algorithm and three", len(rows))
+	if len(rows) != 2*len(algorithms)+2+5+7 {
+		t.Errorf("%d rows, want two for each algorithm and for tickets, five at the origin and seven elsewhere", len(rows))
 	}
 	for _, r := range rows {
 		if r.Problem != "" {

@@ -86,6 +86,9 @@ type server struct {
 	cmd   *exec.Cmd
 	in    io.WriteCloser
 	out   *bufio.Reader
+
+	held    net.Conn // a connection that stays
+	tickets []string // that open connections
 }
 
 // startServer runs this command again as the server of a contender, for

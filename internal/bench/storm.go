@@ -59,7 +59,7 @@ func stormLatency(p *plan, storm bool) (p99, refused float64, err error) {
 				tick := time.NewTicker(goroutines * time.Second / stormRate)
 				defer tick.Stop()
 				for ; !over.Load(); <-tick.C {
-					if err := onOne(s, 1, foreign(s), http.StatusForbidden); err != nil {
+					if err := onOne(s, 1, instead(s, origin, "https://evil.example"), http.StatusForbidden); err != nil {
 						select {
 						case failed <- err:
 						default:

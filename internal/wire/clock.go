@@ -160,7 +160,7 @@ func (k *clock) keepAlive(now int64) (next int64, ping bool) {
 		}
 		return min(due, soon), false
 	}
-	due := after(k.lastIn.Load(), t.Ping)
+	due := k.together(after(k.lastIn.Load(), t.Ping), t.Ping)
 	if due > now {
 		return due, false
 	}
@@ -169,6 +169,20 @@ func (k *clock) keepAlive(now int64) (next int64, ping bool) {
 	}
 	k.pinged.Store(max(now, 1))
 	return soon, true
+}
+
+// together puts off a ping by at most a 256th of the time between two, so that
+// the pings of many connections go out together: to wake up for each of them
+// costs more than they do.
+func (k *clock) together(at int64, every time.Duration) int64 {
+	step := int64(every) / 256
+	if step == 0 || at == never {
+		return at
+	}
+	if early := (k.born.UnixNano() + at) % step; early > 0 {
+		at += step - early
+	}
+	return at
 }
 
 // ring wakes the owner if it is time, and returns when it is to be woken next.

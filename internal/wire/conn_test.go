@@ -6,6 +6,8 @@ import (
 	"errors"
 	"io"
 	"net"
+	"slices"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -133,16 +135,48 @@ func TestKeepAliveFindsADeadPeer(t *testing.T) {
 		_, failed := r.library()
 		pass(7 * time.Second)
 		r.send(hello)
-		if op, _ := r.frame(); op != opPing || r.age() != 37*time.Second {
-			t.Errorf("opcode %d after %v, want a ping at 37 s", op, r.age())
+		op, _ := r.frame()
+		late := r.age() - 37*time.Second
+		if op != opPing || late < 0 || late > 30*time.Second/256 {
+			t.Errorf("opcode %d after %v, want a ping at 37 s or hardly later", op, r.age())
 		}
-		if op, p := r.frame(); op != opClose || binary.BigEndian.Uint16(p) != 3008 || r.age() != 42*time.Second {
-			t.Errorf("opcode %d %v after %v, want a close with 3008 at 42 s", op, p, r.age())
+		if op, p := r.frame(); op != opClose || binary.BigEndian.Uint16(p) != 3008 || r.age() != 42*time.Second+late {
+			t.Errorf("opcode %d %v after %v, want a close with 3008 five seconds later", op, p, r.age())
 		}
 		if err := <-failed; err != NoPong {
 			t.Errorf("read error %v, want the cause", err)
 		}
-		r.wantEnd(43*time.Second, 3008, Server)
+		r.wantEnd(43*time.Second+late, 3008, Server)
+	})
+}
+
+// Pings of connections that began at different times go out together.
+func TestPingsGoOutTogether(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const connections, every = 64, 64 * time.Second
+		var at []time.Time
+		var mu sync.Mutex
+		var all sync.WaitGroup
+		for range connections {
+			r := newRig(t, Limits{Ping: every, Pong: time.Second})
+			r.library()
+			all.Go(func() {
+				op, _ := r.frame()
+				if late := r.age() - every; op != opPing || late < 0 || late >= every/256 {
+					t.Errorf("opcode %d after %v, want a ping within a 256th of %v after it", op, r.age(), every)
+				}
+				mu.Lock()
+				at = append(at, time.Now())
+				mu.Unlock()
+				<-r.report
+			})
+			pass(7 * time.Millisecond)
+		}
+		all.Wait()
+		slices.SortFunc(at, time.Time.Compare)
+		if n := len(slices.Compact(at)); n > 3 { // 64 in 448 ms, a quarter of a second apart
+			t.Errorf("the pings of %d connections went out at %d times", connections, n)
+		}
 	})
 }
 
