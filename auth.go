@@ -373,26 +373,33 @@ func RedactQuery(names ...string) func(http.Handler) http.Handler {
 	})
 }
 
-// takeQuery removes a parameter from everywhere in the request, and returns
-// its values. The rest of the query stays as it was written.
+// takeQuery removes a parameter from everywhere in the request, and returns its
+// values: of many, two, which are one too many. The rest of the query stays as
+// it was written.
 func takeQuery(r *http.Request, name string) (found []string) {
-	var rest []string
+	rest, kept := make([]byte, 0, len(r.URL.RawQuery)), 0
 	for pair := range strings.SplitSeq(r.URL.RawQuery, "&") {
 		key, value, _ := strings.Cut(pair, "=")
 		if k, err := url.QueryUnescape(key); err != nil || k != name {
-			rest = append(rest, pair)
+			if kept > 0 {
+				rest = append(rest, '&')
+			}
+			rest = append(rest, pair...)
+			kept++
 			continue
 		}
 		v, err := url.QueryUnescape(value)
 		if err != nil {
 			v = value // not a token, and refused as one
 		}
-		found = append(found, v)
+		if len(found) < 2 {
+			found = append(found, v)
+		}
 	}
 	if found == nil {
 		return nil
 	}
-	r.URL.RawQuery = strings.Join(rest, "&")
+	r.URL.RawQuery = string(rest)
 	r.RequestURI = r.URL.RequestURI()
 	r.Form.Del(name)
 	return found

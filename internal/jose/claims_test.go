@@ -263,18 +263,3 @@ func FuzzRules(f *testing.F) {
 		}
 	})
 }
-
-func BenchmarkRules(b *testing.B) {
-	payloads := map[string]string{
-		"ordinary":           `{"iss":"https://id.example","aud":["chat"],"sub":"ada","exp":1700000060,"iat":1700000000,"jti":"t1","scope":"read write"}`,
-		"2000 empty objects": `{"x":[` + strings.Repeat("{},", 2000) + `{}],"iss":"x"}`,
-	}
-	for name, payload := range payloads {
-		b.Run(name, func(b *testing.B) {
-			b.ReportAllocs()
-			for b.Loop() {
-				_, _ = rules.Check([]byte(payload), now)
-			}
-		})
-	}
-}

@@ -412,16 +412,34 @@ func TestPrivateAuthority(t *testing.T) {
 	}
 }
 
-func BenchmarkKeys(b *testing.B) {
+// found is a set of three keys, and what a look at it may allocate, for a key
+// that is there and for one that nobody has.
+func found(tb testing.TB) (source *jwks.Source, most map[string]float64) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = io.WriteString(w, setOf("a", "b", "c"))
 	}))
-	defer server.Close()
+	tb.Cleanup(server.Close)
 	source, err := jwks.New(jwks.Config{URL: server.URL})
 	if err != nil {
-		b.Fatal(err)
+		tb.Fatal(err)
 	}
-	for _, kid := range []string{"c", "unknown"} {
+	_, _ = source.Keys(tb.Context(), "a", "ES256") // it is fetched now
+	return source, map[string]float64{"c": 1, "unknown": 3}
+}
+
+func TestKeysAllocates(t *testing.T) {
+	source, most := found(t)
+	for kid, most := range most {
+		_, _ = source.Keys(t.Context(), kid, "ES256") // asks once more for a key that is not there
+		if n := testing.AllocsPerRun(100, func() { _, _ = source.Keys(t.Context(), kid, "ES256") }); n > most {
+			t.Errorf("%s: %v allocations, want at most %v", kid, n, most)
+		}
+	}
+}
+
+func BenchmarkKeys(b *testing.B) {
+	source, most := found(b)
+	for kid := range most {
 		b.Run(kid, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {

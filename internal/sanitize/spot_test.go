@@ -78,11 +78,23 @@ func TestPlain(t *testing.T) {
 	}
 }
 
+var spots = map[string]func([]byte) bool{"strip": sanitize.MayStrip, "escape": sanitize.MayEscape, "plain": sanitize.Plain}
+
+func TestSpotAllocates(t *testing.T) {
+	for name, spot := range spots {
+		data := []byte(chat)
+		if n := testing.AllocsPerRun(100, func() { spot(data) }); n != 0 {
+			t.Errorf("%s: %v allocations", name, n)
+		}
+	}
+}
+
 func BenchmarkSpot(b *testing.B) {
-	for name, spot := range map[string]func([]byte) bool{"strip": sanitize.MayStrip, "escape": sanitize.MayEscape, "plain": sanitize.Plain} {
+	for name, spot := range spots {
 		b.Run(name, func(b *testing.B) {
 			data := []byte(chat)
 			b.SetBytes(int64(len(data)))
+			b.ReportAllocs()
 			for b.Loop() {
 				spot(data)
 			}

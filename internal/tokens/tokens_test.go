@@ -90,6 +90,17 @@ func TestBucket(t *testing.T) {
 	}
 }
 
+func TestTakeAllocates(t *testing.T) {
+	bucket, now := tokens.New(1e9, 10), int64(0)
+	if n := testing.AllocsPerRun(1000, func() { // also where it has to refuse
+		now++
+		bucket.Take(now, 5)
+		bucket.Wait(now, 5)
+	}); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
+
 func BenchmarkTake(b *testing.B) {
 	bucket, now := tokens.New(1e9, 1<<30), int64(0)
 	b.ReportAllocs()
