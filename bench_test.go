@@ -105,16 +105,43 @@ func BenchmarkEcho(b *testing.B) {
 	}
 }
 
-// BenchmarkRefusal is what the cheapest hostile messages cost, policy drop.
+// hostileMessages are the cheapest to send, of those that are refused.
+var hostileMessages = map[string]string{
+	"deep":      strings.Repeat("[", 10_000),
+	"number":    `{"n":1e1000001}`,
+	"forbidden": `{"type":"say","room":"lobby","admin":true}`,
+}
+
+// refusingConn refuses each message, and replies.
+func refusingConn(tb testing.TB) *rawClient {
+	schema := wsguard.ValidateMessages(wsguard.MustCompileSchema(chatterSchema), wsguard.PolicyReply.Strikes(1<<40))
+	return benchDial(tb, fullChain(schema)(wsguard.Handler(echo)))
+}
+
+// A message that is refused allocates what says why, and no more if it is long.
+func TestRefusalAllocates(t *testing.T) {
+	most := 24.0 // with what the test itself needs to read the reply
+	if raced() {
+		most = 40
+	}
+	for name, text := range hostileMessages {
+		t.Run(name, func(t *testing.T) {
+			c, message := refusingConn(t), textFrame(text)
+			if n := testing.AllocsPerRun(200, func() {
+				c.send(message)
+				c.frame()
+			}); n > most {
+				t.Errorf("%v allocations, want at most %v", n, most)
+			}
+		})
+	}
+}
+
+// BenchmarkRefusal is what they cost.
 func BenchmarkRefusal(b *testing.B) {
-	for name, text := range map[string]string{
-		"deep":      strings.Repeat("[", 10_000),
-		"number":    `{"n":1e1000001}`,
-		"forbidden": `{"type":"say","room":"lobby","admin":true}`,
-	} {
+	for name, text := range hostileMessages {
 		b.Run(name, func(b *testing.B) {
-			c := benchDial(b, fullChain(wsguard.ValidateMessages(wsguard.MustCompileSchema(chatterSchema), wsguard.PolicyReply.Strikes(1<<40)))(wsguard.Handler(echo)))
-			message := textFrame(text)
+			c, message := refusingConn(b), textFrame(text)
 			b.SetBytes(int64(len(text)))
 			b.ReportAllocs()
 			for b.Loop() {
