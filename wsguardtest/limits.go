@@ -1,0 +1,186 @@
+package wsguardtest
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+)
+
+var limitVectors = []Vector{
+	limitRow("slot-race", "R47", 367, "Many connections of one user are opened at once.", func(a *try) outcome {
+		return a.race(a.p.Claims.ConnsPerUser, func(int) []string { return nil })
+	}),
+	limitRow("forged-addresses", "R52", 348, "Many connections are opened, each with the forged address of another client.", func(a *try) outcome {
+		return a.race(a.p.Claims.ConnsPerUser, func(i int) []string {
+			ip := fmt.Sprintf("192.0.2.%d", i+1)
+			return []string{"X-Forwarded-For: " + ip, "X-Real-Ip: " + ip, "Forwarded: for=" + ip, "True-Client-Ip: " + ip}
+		})
+	}),
+	limitRow("slot-leak", "R60", 772, "Connections are opened and reset, over and over, and then a good one comes.", slotLeak),
+	limitRow("refused-slot-leak", "R60", 772, "Handshakes are refused or broken, over and over, and then a good one comes.", refusedSlotLeak),
+	limitRow("handshake-flood", "R47", 770, "Handshakes come faster than the endpoint claims to take them.", handshakeFlood),
+	limitRow("message-flood", "R46", 770, "Valid messages come faster than the endpoint claims to take them.", messageFlood),
+	limitRow("message-too-big", "R41", 770, "A message is longer than the endpoint claims to take.", func(a *try) outcome {
+		return a.big(func(n int) []byte { return frame(fin|opText, strings.Repeat("x", n)) })
+	}),
+	limitRow("fragments-too-big", "R42", 770, "Each fragment is short enough, and the message is not.", func(a *try) outcome {
+		return a.big(func(n int) []byte {
+			half := strings.Repeat("x", n/2+1)
+			return join(frame(opText, half), frame(fin|opMore, half))
+		})
+	}),
+}
+
+func limitRow(name, requirement string, cwe int, what string, run func(*try) outcome) Vector {
+	return Vector{Name: "limits/" + name, Requirements: []string{requirement}, CWE: cwe, What: what, run: run, alone: true}
+}
+
+func (a *try) race(most int, lines func(int) []string) outcome {
+	if most <= 0 || most > 200 {
+		return unjudged("the profile claims no ConnsPerUser from 1 to 200")
+	}
+	// Earlier attacks' connections are given a moment to be forgotten.
+	if first, why := a.connect(); why != nil {
+		return *why
+	} else {
+		_ = first.conn.Close()
+	}
+	a.pause(100 * time.Millisecond)
+	var mu sync.Mutex
+	in, refused := 0, 0
+	var wg sync.WaitGroup
+	for i := range most + 10 {
+		wg.Go(func() {
+			token, err := a.token()
+			if err != nil {
+				return
+			}
+			r := a.good(token)
+			r.lines = append(r.lines, lines(i)...)
+			p, err := a.knock(r)
+			mu.Lock()
+			defer mu.Unlock()
+			switch {
+			case err != nil:
+			case p.resp.StatusCode == http.StatusSwitchingProtocols:
+				in++
+			default:
+				refused++
+			}
+		})
+	}
+	wg.Wait()
+	switch {
+	case in > most:
+		return failed("%d connections were open at once, where %d are claimed", in, most)
+	case in == 0:
+		return unjudged("no connection was accepted")
+	}
+	return passed("%d were accepted, %d refused", in, refused)
+}
+
+func slotLeak(a *try) outcome {
+	n := a.p.Claims.ConnsPerUser
+	if n <= 0 || n > 200 {
+		return unjudged("the profile claims no ConnsPerUser from 1 to 200")
+	}
+	for range n + 2 {
+		p, why := a.connect()
+		if why != nil {
+			return failed("after connections that were reset %s", why.seen)
+		}
+		_ = p.send(frame(fin|opText, "half a mess")[:6])
+		reset(p.conn)
+	}
+	return a.stillServed()
+}
+
+func refusedSlotLeak(a *try) outcome {
+	n := a.p.Claims.ConnsPerUser
+	if n <= 0 || n > 200 {
+		return unjudged("the profile claims no ConnsPerUser from 1 to 200")
+	}
+	token, err := a.token()
+	if err != nil {
+		return unjudged("%v", err)
+	}
+	for range n + 2 {
+		_, _ = a.knock(a.good(token).set("Sec-WebSocket-Version", "8"))
+	}
+	return a.stillServed()
+}
+
+// stillServed judges an attack by whether the good client is served after it.
+func (a *try) stillServed() outcome {
+	p, why := a.connect()
+	if why == nil {
+		why = a.exchange(p)
+	}
+	if why != nil {
+		return failed("after it, %s", why.seen)
+	}
+	return passed("a good client is served after it")
+}
+
+func handshakeFlood(a *try) outcome {
+	n := a.p.Claims.HandshakeBurst
+	if n <= 0 || n > 500 {
+		return unjudged("the profile claims no HandshakeBurst from 1 to 500")
+	}
+	for i := range 2*n + 10 {
+		p, err := a.knock(a.good("garbage"))
+		switch {
+		case err != nil:
+			return passed("no response to handshake %d", i+1)
+		case busy(p.resp.StatusCode):
+			return passed("handshake %d was refused with %d", i+1, p.resp.StatusCode)
+		}
+		_ = p.conn.Close()
+	}
+	return failed("%d handshakes were all looked at", 2*n+10)
+}
+
+func messageFlood(a *try) outcome {
+	n := a.p.Claims.MessageBurst
+	if n <= 0 || n > 2000 || a.p.Message == "" {
+		return unjudged("the profile has no message, or claims no MessageBurst from 1 to 2000")
+	}
+	p, why := a.connect()
+	if why != nil {
+		return *why
+	}
+	unit := frame(fin|opText, a.p.Message)
+	for range 2*n + 10 {
+		if p.send(unit) != nil {
+			break
+		}
+	}
+	if o := a.over(p, a.p.Patience/2); o.verdict == Withstood {
+		return o
+	}
+	accepted := 0
+	for len(p.answers) > 0 {
+		if a.p.accepts(<-p.answers) {
+			accepted++
+		}
+	}
+	if accepted > n+n/2 {
+		return failed("at least %d of %d were answered as accepted, where %d are claimed", accepted, 2*n+10, n)
+	}
+	return passed("%d of %d were answered as accepted in %v", accepted, 2*n+10, a.p.Patience/2)
+}
+
+func (a *try) big(message func(n int) []byte) outcome {
+	n := a.p.Claims.MessageBytes
+	if n <= 0 || n > 64<<20 {
+		return unjudged("the profile claims no MessageBytes up to 64 MiB")
+	}
+	p, why := a.connect()
+	if why != nil {
+		return *why
+	}
+	_ = p.send(message(n + 1))
+	return a.over(p, a.p.Patience)
+}
