@@ -86,7 +86,7 @@ func stopsReading(a *try) outcome {
 	for len(batch) < 32<<10 {
 		batch = append(batch, batch...)
 	}
-	for end := time.Now().Add(a.p.Flood + d); time.Now().Before(end); {
+	for end := time.Now().Add(longest / 2); time.Now().Before(end); {
 		_ = p.conn.SetWriteDeadline(time.Now().Add(d + a.p.Patience))
 		if _, err := p.conn.Write(batch); err != nil {
 			if e, ok := err.(interface{ Timeout() bool }); ok && e.Timeout() {
