@@ -78,6 +78,7 @@ type endpoint struct {
 	tickets  *wsguard.Tickets
 	issue    http.Handler
 	log      record
+	tls      bool
 	claims   wsguardtest.Claims
 }
 
@@ -118,6 +119,7 @@ func (e *endpoint) handler(t testing.TB, without ...string) http.Handler {
 		is   safeguard
 	}{
 		{"observe", wsguard.Observe(wsguard.NewObserver("kit", slog.New(slog.NewTextHandler(&e.log, nil))))},
+		{"tls", wsguard.RequireTLS()},
 		{"origin", wsguard.AllowOrigins(home)},
 		{"auth", wsguard.Authenticate(verifier, wsguard.FromSubprotocol("bearer"), wsguard.FromTicket(e.tickets, wsguard.FromQuery("ticket")))},
 		{"track", e.registry.Track()},
@@ -133,9 +135,13 @@ func (e *endpoint) handler(t testing.TB, without ...string) http.Handler {
 		{"first", wsguard.FirstMessageTimeout(time.Second)},
 		{"lifetime", wsguard.MaxLifetime(2500 * time.Millisecond)},
 	} {
-		if !slices.Contains(without, s.name) {
+		if !slices.Contains(without, s.name) && (e.tls || s.name != "tls") {
 			chain = append(chain, s.is)
 		}
+	}
+	if slices.Contains(without, "origin") {
+		// wsguard's own upgrader refuses an origin that nobody has judged.
+		return wsguard.Chain(chain[:2]...)(bare(true))
 	}
 	return wsguard.Chain(chain...)(wsguard.Upgrader{Subprotocols: []string{"chat.v1"}}.Handler(echo))
 }
@@ -174,10 +180,11 @@ func (e *endpoint) profile() wsguardtest.Profile {
 	}
 }
 
-// bare is coder/websocket as its users write it, behind nothing.
-func bare() http.Handler {
+// bare is coder/websocket as its users write it, behind nothing; insecure is
+// without its own check of origins.
+func bare(insecure bool) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		c, err := websocket.Accept(w, r, &websocket.AcceptOptions{OriginPatterns: []string{"app.example.com"}})
+		c, err := websocket.Accept(w, r, &websocket.AcceptOptions{OriginPatterns: []string{"app.example.com"}, InsecureSkipVerify: insecure})
 		if err != nil {
 			return
 		}

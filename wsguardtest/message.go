@@ -78,7 +78,27 @@ func (a *try) unanswered(message []byte) outcome {
 		case p.ended(a.ctx, 0) || p.gone():
 			return passed("%s", p.how())
 		}
-		return passed("it was not answered as accepted in %v", a.p.Patience/2)
+		return a.silence(p)
+	}
+}
+
+// silence judges a message that nothing answered. That is only a refusal if the
+// server answers at all: a good message after it has to be answered, and once.
+func (a *try) silence(p *peer) outcome {
+	if a.exchange(p) != nil {
+		if p.gone() {
+			return passed("%s", p.how())
+		}
+		return unjudged("neither it nor a good message after it was answered")
+	}
+	for {
+		answer, ok := p.answer(a.ctx, a.p.Patience/4)
+		if !ok {
+			return passed("it was not answered as accepted, and a good message after it was")
+		}
+		if a.p.accepts(answer) {
+			return failed("it was answered as accepted, late")
+		}
 	}
 }
 

@@ -155,7 +155,7 @@ func (a *try) connect() (*peer, *outcome) {
 
 // deaf is connect for a peer that reads nothing.
 func (a *try) deaf() (*peer, *outcome) {
-	giveUp := time.Now().Add(a.p.Patience)
+	giveUp := time.Now().Add(2 * a.p.Patience)
 	for {
 		token, err := a.token()
 		if err != nil {
@@ -169,6 +169,8 @@ func (a *try) deaf() (*peer, *outcome) {
 		}
 		p, err := a.knock(r)
 		switch {
+		case err != nil && time.Now().Before(giveUp) && a.pause(50*time.Millisecond):
+			continue // a machine that is busy, maybe with another attack
 		case err != nil:
 			return nil, &outcome{NotJudged, "the good client got no response to its handshake"}
 		case p.resp.StatusCode == http.StatusSwitchingProtocols:

@@ -132,7 +132,7 @@ func (s *sloppy) profile() wsguardtest.Profile {
 		Message: valid, Log: s.log.String,
 		Ticket: func(context.Context) (string, error) { return "ticket", nil }, TicketIn: "query:ticket",
 		Invalid: map[string]string{"nothing": `{}`}, Logout: func(context.Context) error { return nil },
-		Patience: time.Second, Flood: 200 * time.Millisecond, Parallel: 16,
+		Patience: 2 * time.Second, Flood: 200 * time.Millisecond, Parallel: 8,
 		Claims: wsguardtest.Claims{MessageBytes: 1000, MessageBurst: 20, HandshakeBurst: 5, ConnsPerUser: 5, DeadPeer: time.Second,
 			Idle: time.Second, FirstMessage: time.Second, Lifetime: time.Second, Stall: 500 * time.Millisecond, Handshake: time.Second,
 			TokenLeeway: time.Second, TicketLife: time.Second}}
