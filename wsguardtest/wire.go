@@ -38,7 +38,7 @@ var wireVectors = []Vector{
 	broken("overlong-utf8", "R43", 176, "A text has a slash in it that is written in two bytes.", frame(fin|opText, "\xC0\xAF")),
 	broken("invalid-utf8-fragment", "R43", 176, "The first fragment of a text is not UTF-8, and the last does not come.", frame(opText, "\xFF")),
 	{Name: "wire/deflate-bomb", Requirements: []string{"R50", "R41"}, CWE: 409,
-		What: "A compressed message of a few kilobytes is one of 16 MiB.", run: deflateBomb},
+		What: "A compressed message of a few kilobytes becomes one a thousand times as long.", run: deflateBomb},
 	closed("close-code-1005", "A close frame has a code that no frame may have.", closing(1005, "")),
 	closed("close-code-999", "A close frame has a code below all that there are.", closing(999, "")),
 	closed("close-of-one-byte", "A close frame has half a code.", frame(fin|opClose, "\x03")),
