@@ -2,6 +2,8 @@ package wsguardtest
 
 import (
 	"context"
+	"errors"
+	"net"
 	"net/http"
 	"time"
 )
@@ -12,9 +14,13 @@ func (a *try) refused(r *request) outcome {
 }
 
 func judge(p *peer, err error) outcome {
+	var network net.Error
+	var op *net.OpError
 	switch {
+	case errors.As(err, &network) && network.Timeout(), errors.As(err, &op) && op.Op == "dial":
+		return unjudged("there was no response in time: the server may hang, or be busy or gone")
 	case err != nil:
-		return passed("there was no response")
+		return passed("the server closed the socket without a response")
 	case p.resp.StatusCode == http.StatusSwitchingProtocols:
 		return failed("the handshake was accepted")
 	case busy(p.resp.StatusCode):
