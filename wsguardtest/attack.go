@@ -14,6 +14,7 @@ type Vector struct {
 	What         string   `json:"what"` // the attack in a sentence
 
 	run   func(*try) outcome
+	waits bool // takes long, and does little
 	alone bool // would disturb others, or be disturbed
 	last  bool // nothing can be judged after it
 }

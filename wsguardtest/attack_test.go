@@ -28,7 +28,7 @@ func TestGuarded(t *testing.T) {
 // A bare endpoint is found to lack what its library does not do. R64
 func TestBare(t *testing.T) {
 	report, err := wsguardtest.Run(t.Context(), wsguardtest.Target{Handler: bare(false)},
-		wsguardtest.Profile{Origin: home, Message: valid, Patience: time.Second, Flood: 500 * time.Millisecond}, nil)
+		wsguardtest.Profile{Origin: home, Message: valid, Patience: time.Second, Parallel: 24, Flood: 500 * time.Millisecond}, nil)
 	if err != nil || report.Baseline != "" {
 		t.Fatal(err, report.Baseline)
 	}

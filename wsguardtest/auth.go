@@ -116,7 +116,7 @@ func (a *try) signs() *outcome {
 		o := unjudged("the profile has no signer")
 		return &o
 	}
-	p, err := a.knock(a.good(a.p.Signer.Token("alice")))
+	p, err := a.ask(a.good(a.p.Signer.Token("alice")))
 	if err != nil || p.resp.StatusCode != http.StatusSwitchingProtocols {
 		o := unjudged("the signer's good token is not accepted")
 		return &o

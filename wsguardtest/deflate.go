@@ -38,7 +38,10 @@ func deflateBomb(a *try) outcome {
 	bomb := strings.TrimSuffix(b.String(), "\x00\x00\xff\xff") // RFC 7692, section 7.2.1
 	p.listen()
 	_ = p.send(frame(fin|0x40|opText, bomb))
-	over := p.ended(a.ctx, a.p.Patience)
+	over, why := a.happens(a.p.Patience, p.ended)
+	if why != nil {
+		return *why
+	}
 	p.mu.Lock()
 	huge := p.huge
 	p.mu.Unlock()

@@ -2,22 +2,18 @@ package wsguardtest
 
 import (
 	"context"
-	"errors"
-	"net"
 	"net/http"
 	"time"
 )
 
 // refused judges a handshake that must not be accepted.
 func (a *try) refused(r *request) outcome {
-	return judge(a.knock(r))
+	return judge(a.ask(r))
 }
 
 func judge(p *peer, err error) outcome {
-	var network net.Error
-	var op *net.OpError
 	switch {
-	case errors.As(err, &network) && network.Timeout(), errors.As(err, &op) && op.Op == "dial":
+	case silent(err):
 		return unjudged("there was no response in time: the server may hang, or be busy or gone")
 	case err != nil:
 		return passed("the server closed the socket without a response")
@@ -67,7 +63,10 @@ func ends(frames func(*Profile) []byte) func(*try) outcome {
 
 // over judges a connection that has to end.
 func (a *try) over(p *peer, wait time.Duration) outcome {
-	if p.ended(a.ctx, wait) {
+	switch ended, why := a.happens(wait, p.ended); {
+	case why != nil:
+		return *why
+	case ended:
 		return passed("%s", p.how())
 	}
 	if len(p.answers) > 0 {
@@ -113,7 +112,14 @@ func (a *try) flood(p *peer, prefix, unit []byte) outcome {
 		}
 		sent += len(batch) / len(unit)
 	}
-	if p.ended(a.ctx, a.p.Patience) && ctx.Err() == nil {
+	wait := time.Duration(0) // the flood is over, and was borne
+	if ctx.Err() == nil {
+		wait = a.p.Patience // for the end that the server has begun
+	}
+	switch ended, why := a.happens(wait, p.ended); {
+	case why != nil:
+		return *why
+	case ended:
 		return passed("%s", p.how())
 	}
 	return failed("about %d were taken in %v, and the connection was not ended", sent, a.p.Flood)
@@ -121,7 +127,10 @@ func (a *try) flood(p *peer, prefix, unit []byte) outcome {
 
 // cut waits for a connection to be ended within what the endpoint claims.
 func (a *try) cut(p *peer, claim time.Duration, started time.Time) outcome {
-	if !p.ended(a.ctx, max(0, time.Until(started.Add(claim+a.p.Patience)))) && !p.gone() {
+	switch ended, why := a.happens(max(0, time.Until(started.Add(claim+a.p.Patience))), p.ended); {
+	case why != nil:
+		return *why
+	case !ended:
 		return failed("the connection lives %v after the claimed %v", a.p.Patience, claim)
 	}
 	return passed("%s after %v", p.how(), time.Since(started).Round(100*time.Millisecond))

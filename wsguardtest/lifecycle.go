@@ -30,7 +30,7 @@ var lifecycleVectors = []Vector{
 			_ = half.CloseWrite()
 			return a.socketGone(p)
 		}},
-	{Name: "lifecycle/close-unanswered", Requirements: []string{"R48"}, CWE: 772,
+	{Name: "lifecycle/close-unanswered", Requirements: []string{"R48"}, CWE: 772, waits: true,
 		What: "The server ends the connection for a broken frame, and the client neither answers nor closes.", run: func(a *try) outcome {
 			p, why := a.connect()
 			if why != nil {
@@ -40,8 +40,11 @@ var lifecycleVectors = []Vector{
 			if !p.ended(a.ctx, a.p.Patience) {
 				return unjudged("the server does not end a connection for a broken frame: see wire/unknown-data")
 			}
-			wait := 10 * time.Second
-			if started := time.Now(); p.waitOver(a.ctx, wait) {
+			wait, started := 10*time.Second, time.Now()
+			switch over, why := a.happens(wait, p.waitOver); {
+			case why != nil:
+				return *why
+			case over:
 				return passed("the socket was closed after %v", time.Since(started).Round(100*time.Millisecond))
 			}
 			return failed("the socket is open %v after the close frame", wait)
@@ -59,6 +62,9 @@ var lifecycleVectors = []Vector{
 			if answer, ok := p.answer(a.ctx, a.p.Patience); ok && a.p.accepts(answer) {
 				return failed("it was answered")
 			}
+			if !p.gone() {
+				return unjudged("neither the close frame nor the message was answered: see lifecycle/close-handshake")
+			}
 			return passed("it was not answered")
 		}},
 	{Name: "lifecycle/reset-storm", Requirements: []string{"R61"}, CWE: 400,
@@ -69,7 +75,10 @@ var lifecycleVectors = []Vector{
 
 // socketGone judges a connection whose socket has to be closed.
 func (a *try) socketGone(p *peer) outcome {
-	if !p.waitOver(a.ctx, a.p.Patience) {
+	switch over, why := a.happens(a.p.Patience, p.waitOver); {
+	case why != nil:
+		return *why
+	case !over:
 		return failed("the socket is open after %v", a.p.Patience)
 	}
 	return passed("%s", p.how())

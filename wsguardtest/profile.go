@@ -81,8 +81,8 @@ type Profile struct {
 	// Flood is how long a flood lasts that nobody stops. Default: 1.5 seconds.
 	Flood time.Duration
 
-	// Parallel is how many attacks run at once. Default: 4, or one fewer than
-	// Claims.ConnsPerUser.
+	// Parallel is how many attacks run at once. Default: 8, or one fewer than
+	// Claims.ConnsPerUser if that is less.
 	Parallel int
 }
 
@@ -112,9 +112,9 @@ func (p Profile) check() (Profile, error) {
 	p.Patience = cmp.Or(p.Patience, 2*time.Second)
 	p.Flood = cmp.Or(p.Flood, 1500*time.Millisecond)
 	if p.Parallel == 0 {
-		p.Parallel = 4
+		p.Parallel = 8
 		if n := p.Claims.ConnsPerUser; n > 0 {
-			p.Parallel = max(1, min(4, n-1))
+			p.Parallel = max(1, min(p.Parallel, n-1))
 		}
 	}
 	p.TokenIn = cmp.Or(p.TokenIn, "header:Authorization")

@@ -63,18 +63,19 @@ func (r *Report) String() string {
 type outcome struct {
 	verdict Verdict
 	seen    string
+	slow    bool // nothing came in time, which may be the machine's fault
 }
 
 func passed(format string, args ...any) outcome {
-	return outcome{Withstood, fmt.Sprintf(format, args...)}
+	return outcome{verdict: Withstood, seen: fmt.Sprintf(format, args...)}
 }
 
 func failed(format string, args ...any) outcome {
-	return outcome{NotWithstood, fmt.Sprintf(format, args...)}
+	return outcome{verdict: NotWithstood, seen: fmt.Sprintf(format, args...)}
 }
 
 func unjudged(format string, args ...any) outcome {
-	return outcome{NotJudged, fmt.Sprintf(format, args...)}
+	return outcome{verdict: NotJudged, seen: fmt.Sprintf(format, args...)}
 }
 
 func closeName(code int) string {

@@ -45,6 +45,7 @@ type runner struct {
 	h        host
 	mu       sync.Mutex
 	progress func(Result)
+	controls sync.Mutex
 }
 
 // A try is one attack at work.
@@ -53,11 +54,13 @@ type try struct {
 	p   *Profile
 	h   host
 
+	controls *sync.Mutex
+
 	mu   sync.Mutex
 	open []net.Conn
 }
 
-func (r *runner) try() *try { return &try{ctx: r.ctx, p: r.p, h: r.h} }
+func (r *runner) try() *try { return &try{ctx: r.ctx, p: r.p, h: r.h, controls: &r.controls} }
 
 func (a *try) finish() {
 	a.mu.Lock()
@@ -69,27 +72,41 @@ func (a *try) finish() {
 
 // baseline says why the good client is not served, or nothing.
 func (r *runner) baseline() string {
-	a := r.try()
-	defer a.finish()
-	p, why := a.connect()
-	if why != nil {
-		return why.seen
+	const tries = 3 // of a machine that is busy
+	var why *outcome
+	for range tries {
+		a := r.try()
+		if why = a.served(); why == nil || !why.slow {
+			a.finish()
+			break
+		}
+		a.finish()
 	}
-	if why := a.exchange(p); why != nil {
+	if why != nil {
 		return why.seen
 	}
 	return ""
 }
 
-// all runs the attacks, those that do not mind each other at once.
+// served says why the good client is not served, or nothing.
+func (a *try) served() *outcome {
+	p, why := a.connect()
+	if why != nil {
+		return why
+	}
+	return a.exchange(p)
+}
+
+// all runs the attacks, those that do not mind each other at once, and of them
+// those that wait first: the others do their work meanwhile.
 func (r *runner) all(results []Result, baseline string) {
 	slots := make(chan struct{}, r.p.Parallel)
 	var wg sync.WaitGroup
-	var alone, last []*Result
+	var waiting, rest, alone, last []*Result
 	for i := range results {
 		one := &results[i]
 		if why := r.skipped(one.Vector); why != "" {
-			r.done(one, outcome{Skipped, why}, 0)
+			r.done(one, outcome{verdict: Skipped, seen: why}, 0)
 			continue
 		}
 		switch {
@@ -99,13 +116,18 @@ func (r *runner) all(results []Result, baseline string) {
 			alone = append(alone, one)
 		case one.last:
 			last = append(last, one)
+		case one.waits:
+			waiting = append(waiting, one)
 		default:
-			slots <- struct{}{}
-			wg.Go(func() {
-				r.one(one)
-				<-slots
-			})
+			rest = append(rest, one)
 		}
+	}
+	for _, one := range append(waiting, rest...) {
+		slots <- struct{}{}
+		wg.Go(func() {
+			r.one(one)
+			<-slots
+		})
 	}
 	wg.Wait()
 	for _, one := range append(alone, last...) {
@@ -123,11 +145,11 @@ func (r *runner) skipped(v Vector) string {
 func (r *runner) one(one *Result) {
 	started := time.Now()
 	a := r.try()
-	o := outcome{NotJudged, "the run was ended before"}
+	o := unjudged("the run was ended before")
 	if r.ctx.Err() == nil {
 		o = one.run(a)
 		if r.ctx.Err() != nil {
-			o = outcome{NotJudged, "the run was ended meanwhile"}
+			o = unjudged("the run was ended meanwhile")
 		}
 	}
 	a.finish()
@@ -159,12 +181,12 @@ func (a *try) deaf() (*peer, *outcome) {
 	for {
 		token, err := a.token()
 		if err != nil {
-			return nil, &outcome{NotJudged, err.Error()}
+			return nil, &outcome{verdict: NotJudged, seen: err.Error()}
 		}
 		r := a.good(token)
 		if token == "" && a.p.Ticket != nil {
 			if r, err = a.ticketed(); err != nil {
-				return nil, &outcome{NotJudged, err.Error()}
+				return nil, &outcome{verdict: NotJudged, seen: err.Error()}
 			}
 		}
 		p, err := a.knock(r)
@@ -172,17 +194,13 @@ func (a *try) deaf() (*peer, *outcome) {
 		case err != nil && time.Now().Before(giveUp) && a.pause(50*time.Millisecond):
 			continue // a machine that is busy, maybe with another attack
 		case err != nil:
-			return nil, &outcome{NotJudged, "the good client got no response to its handshake"}
+			return nil, &outcome{verdict: NotJudged, seen: "the good client got no response to its handshake", slow: silent(err)}
 		case p.resp.StatusCode == http.StatusSwitchingProtocols:
 			return p, nil
 		case !busy(p.resp.StatusCode) || time.Now().After(giveUp) || !a.pause(50*time.Millisecond):
-			return nil, &outcome{NotJudged, fmt.Sprintf("the good client was answered with %d", p.resp.StatusCode)}
+			return nil, &outcome{verdict: NotJudged, seen: fmt.Sprintf("the good client was answered with %d", p.resp.StatusCode)}
 		}
 	}
-}
-
-func busy(status int) bool {
-	return status == http.StatusTooManyRequests || status == http.StatusServiceUnavailable
 }
 
 // pause waits, and reports whether the run goes on.
@@ -206,7 +224,7 @@ func (a *try) exchange(p *peer) *outcome {
 	for {
 		answer, ok := p.answer(a.ctx, a.p.Patience)
 		if !ok {
-			return &outcome{NotJudged, "the good message was not answered as accepted"}
+			return &outcome{verdict: NotJudged, seen: "the good message was not answered as accepted", slow: !p.gone()}
 		}
 		if a.p.accepts(answer) {
 			return nil

@@ -132,7 +132,7 @@ func (s *sloppy) profile() wsguardtest.Profile {
 		Message: valid, Log: s.log.String,
 		Ticket: func(context.Context) (string, error) { return "ticket", nil }, TicketIn: "query:ticket",
 		Invalid: map[string]string{"nothing": `{}`}, Logout: func(context.Context) error { return nil },
-		Patience: 2 * time.Second, Flood: 200 * time.Millisecond, Parallel: 8,
+		Patience: time.Second, Flood: 200 * time.Millisecond, Parallel: 32,
 		Claims: wsguardtest.Claims{MessageBytes: 1000, MessageBurst: 20, HandshakeBurst: 5, ConnsPerUser: 5, DeadPeer: time.Second,
 			Idle: time.Second, FirstMessage: time.Second, Lifetime: time.Second, Stall: 500 * time.Millisecond, Handshake: time.Second,
 			TokenLeeway: time.Second, TicketLife: time.Second}}
@@ -156,6 +156,7 @@ func TestSloppy(t *testing.T) {
 // The rest fails where TLS may be left out, where slots are not given back, and
 // where a socket stays open after the close frame.
 func TestSloppyElsewhere(t *testing.T) {
+	t.Parallel()
 	for _, row := range []struct {
 		attack string
 		with   func(*sloppy)
@@ -176,18 +177,32 @@ func TestSloppyElsewhere(t *testing.T) {
 	}
 }
 
+// wantFailed wants every attack that counts to fail. One that a busy machine
+// leaves not judged has two more chances; one that passes has none.
 func (s *sloppy) wantFailed(t *testing.T, target wsguardtest.Target, counts func(string) bool, only ...string) {
 	t.Helper()
 	p := s.profile()
 	p.Only = only
-	report, err := wsguardtest.Run(t.Context(), target, p, nil)
-	if err != nil || report.Baseline != "" {
-		t.Fatal(err, report.Baseline)
-	}
-	t.Log(report.String(), report.Took.Round(time.Millisecond))
-	for _, r := range report.Results {
-		if counts(r.Name) && r.Verdict != wsguardtest.NotWithstood {
-			t.Errorf("%s is %s: %s", r.Name, r.Verdict, r.Seen)
+	for chance := 3; ; chance-- {
+		report, err := wsguardtest.Run(t.Context(), target, p, nil)
+		if err != nil || report.Baseline != "" {
+			t.Fatal(err, report.Baseline)
 		}
+		t.Log(report.String(), report.Took.Round(time.Millisecond))
+		var again []string
+		for _, r := range report.Results {
+			switch {
+			case !counts(r.Name) || r.Verdict == wsguardtest.NotWithstood:
+			case r.Verdict == wsguardtest.NotJudged && chance > 1:
+				t.Logf("%s is %s: %s", r.Name, r.Verdict, r.Seen)
+				again = append(again, r.Name)
+			default:
+				t.Errorf("%s is %s: %s", r.Name, r.Verdict, r.Seen)
+			}
+		}
+		if len(again) == 0 {
+			return
+		}
+		p.Only, p.Patience = again, 2*p.Patience
 	}
 }

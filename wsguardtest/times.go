@@ -1,6 +1,7 @@
 package wsguardtest
 
 import (
+	"context"
 	"net/http"
 	"time"
 )
@@ -41,16 +42,16 @@ var timeVectors = []Vector{
 		}),
 	{Name: "time/reader-that-stops", Requirements: []string{"R49"}, CWE: 400,
 		What: "A client asks for much, and reads none of it.", run: stopsReading, alone: true},
-	{Name: "time/token-expires", Requirements: []string{"R25"}, CWE: 613,
+	{Name: "time/token-expires", Requirements: []string{"R25"}, CWE: 613, waits: true,
 		What: "The token of an open connection expires.", run: tokenExpires},
-	{Name: "time/slow-handshake", Requirements: []string{"R49"}, CWE: 400,
+	{Name: "time/slow-handshake", Requirements: []string{"R49"}, CWE: 400, waits: true,
 		What: "Half a request comes, and no more.", run: slowHandshake},
 }
 
 func stall(c Claims) time.Duration { return c.Stall }
 
 func timeRow(name, requirement string, cwe int, what, claim string, of func(Claims) time.Duration, do func(*try, *peer)) Vector {
-	return Vector{Name: "time/" + name, Requirements: []string{requirement}, CWE: cwe, What: what, run: func(a *try) outcome {
+	return Vector{Name: "time/" + name, Requirements: []string{requirement}, CWE: cwe, What: what, waits: true, run: func(a *try) outcome {
 		d := of(a.p.Claims)
 		if why := claimed(claim, d); why != nil {
 			return *why
@@ -97,6 +98,9 @@ func stopsReading(a *try) outcome {
 		}
 		waited := time.Since(began)
 		if e, ok := err.(interface{ Timeout() bool }); ok && e.Timeout() {
+			if why := a.control(); why != nil {
+				return *why
+			}
 			return failed("the server waits for a reader that has stopped for %v, where %v are claimed", most, d)
 		}
 		if waited < d/2 {
@@ -118,7 +122,7 @@ func tokenExpires(a *try) outcome {
 		return *why
 	}
 	token := a.p.Signer.Sign(nil, map[string]any{"exp": time.Now().Add(life).Unix()})
-	p, err := a.knock(a.good(token))
+	p, err := a.ask(a.good(token))
 	if err != nil || p.resp.StatusCode != http.StatusSwitchingProtocols {
 		return unjudged("a token that is good for two seconds is not accepted")
 	}
@@ -136,9 +140,14 @@ func slowHandshake(a *try) outcome {
 	}
 	_, _ = nc.Write([]byte("GET " + a.h.path + " HTTP/1.1\r\nHost: "))
 	started := time.Now()
-	_ = nc.SetReadDeadline(started.Add(d + a.p.Patience))
-	_, err = nc.Read(make([]byte, 1))
-	if e, ok := err.(interface{ Timeout() bool }); ok && e.Timeout() {
+	switch over, why := a.happens(d+a.p.Patience, func(_ context.Context, wait time.Duration) bool {
+		_ = nc.SetReadDeadline(time.Now().Add(wait))
+		_, err := nc.Read(make([]byte, 1))
+		return !silent(err)
+	}); {
+	case why != nil:
+		return *why
+	case !over:
 		return failed("the server waits %v after the claimed %v", a.p.Patience, d)
 	}
 	return passed("the server ended it after %v", time.Since(started).Round(100*time.Millisecond))

@@ -88,6 +88,8 @@ func earlyFlood(a *try) outcome {
 	}
 	p, err := a.knockAt(a.h.addr, a.h.tls, early)
 	switch {
+	case silent(err):
+		return unjudged("there was no response in time")
 	case err != nil:
 		return passed("there was no response")
 	case p.resp.StatusCode != http.StatusSwitchingProtocols:

@@ -13,6 +13,7 @@ import (
 // it (TestGuarded). Other safeguards that would stop them late are left out,
 // too, and said. R64
 func TestWithout(t *testing.T) {
+	t.Parallel()
 	for _, row := range []struct {
 		without string
 		fails   []string
