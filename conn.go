@@ -28,7 +28,7 @@ import (
 // those that say otherwise, and is a *Refusal where wsguard is the reason.
 type Conn struct {
 	s     *session
-	ctx   context.Context // of Handler; nil after Accept
+	ctx   atomic.Pointer[context.Context] // of Handler; nil after Accept, and until it runs
 	reads watch
 	wmu   chanlock.Lock // one writer at a time watches its context
 	write watch
@@ -60,7 +60,7 @@ func (c *Conn) serve(base context.Context, serve func(context.Context, *Conn) er
 	defer c.s.conn.EndSilently() // last, also after runtime.Goexit
 	// The end of base ends the connection below, which ends ctx with the cause.
 	ctx, cancel := context.WithCancelCause(context.WithoutCancel(base))
-	c.ctx = ctx
+	c.ctx.Store(&ctx)
 	c.s.cancel.Store(&cancel)
 	defer cancel(nil)
 	if r := c.s.refusal.Load(); r != nil { // before cancel was there to be called
@@ -239,8 +239,8 @@ func (c *Conn) observeMessage(d Direction, typ websocket.MessageType, size int, 
 }
 
 func (c *Conn) context() context.Context {
-	if c.ctx != nil {
-		return c.ctx
+	if ctx := c.ctx.Load(); ctx != nil {
+		return *ctx
 	}
 	return context.Background()
 }

@@ -105,6 +105,20 @@ func TestWarnExpiry(t *testing.T) {
 	}
 }
 
+// R60: a warning that is due at once may send, also before the application runs.
+func TestWarnExpirySendsAtOnce(t *testing.T) {
+	warned(t, wsguard.Handler(echo), func(_ context.Context, c *wsguard.Conn) {
+		c.TrySend(websocket.MessageText, []byte("expiring"))
+	}, func(t *testing.T, _ *recorder, m *memoryServer) {
+		for range 50 {
+			c := m.raw("Authorization: Bearer 5s")
+			c.wantMessage("expiring")
+			c.send(closeFrame(1000, ""))
+			c.wantClose(1000, "")
+		}
+	})
+}
+
 // R59: a panic in warn ends its connection, and nothing else.
 func TestWarnExpiryPanics(t *testing.T) {
 	for name, boom := range map[string]func(){"panic": func() { panic("secret") }, "Goexit": runtime.Goexit} {

@@ -19,7 +19,7 @@ type watch struct {
 
 func (w *watch) begin(ctx context.Context) error {
 	done := ctx.Done()
-	if done == nil || w.c.ctx != nil && done == w.c.ctx.Done() {
+	if done == nil || done == w.c.context().Done() {
 		return w.c.ended() // the connection's own context ends after it
 	}
 	w.mu.Lock()
