@@ -33,11 +33,11 @@ var authVectors = []Vector{
 		return s.unsigned(nil, map[string]any{"sub": "root"}) + good[strings.LastIndexByte(good, '.'):]
 	}),
 	forged("foreign-key", "R17", 347, "The token is signed with another key of the same name.", func(s *Signer) string {
-		return NewSigner(s.issuer, s.audience).Sign(nil, nil)
+		return s.foreign().Sign(nil, nil)
 	}),
 	forged("public-key-as-secret", "R16", 327, "The token is signed with HS256 and the public key as the secret.", confused),
 	forged("embedded-key", "R17", 347, "The token brings the key that it wants to be verified with.", func(s *Signer) string {
-		own := NewSigner(s.issuer, s.audience)
+		own := s.foreign()
 		return own.Sign(map[string]any{"jwk": own.jwk()}, nil)
 	}),
 	forged("kid-path", "R17", 22, "The name of the key is a path to a file that is empty.", func(s *Signer) string {
@@ -156,7 +156,7 @@ func keyAddress(a *try) outcome {
 	if err != nil {
 		return unjudged("nothing can listen on 127.0.0.1")
 	}
-	own := NewSigner(a.p.Signer.issuer, a.p.Signer.audience)
+	own := a.p.Signer.foreign()
 	var fetched atomic.Bool
 	server := &http.Server{ReadHeaderTimeout: a.p.Patience, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		fetched.Store(true)

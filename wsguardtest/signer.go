@@ -22,6 +22,7 @@ type Signer struct {
 	issuer, audience string
 	key              *ecdsa.PrivateKey // nil for a secret
 	secret           []byte
+	header, claims   map[string]any // that differ in its good tokens
 }
 
 // NewSigner returns a Signer with a new key on P-256, whose tokens are ES256.
@@ -30,7 +31,29 @@ func NewSigner(issuer, audience string) *Signer {
 	if err != nil {
 		panic("wsguardtest: NewSigner: the system gives no random bytes")
 	}
+	return NewKeySigner(issuer, audience, key)
+}
+
+// NewKeySigner returns a Signer of ES256 with the private key, on P-256, with
+// which the endpoint's own tokens are signed.
+func NewKeySigner(issuer, audience string, key *ecdsa.PrivateKey) *Signer {
+	if key == nil || key.Curve != elliptic.P256() {
+		panic("wsguardtest: NewKeySigner: the key is not on P-256: write one of ecdsa.GenerateKey(elliptic.P256(), rand.Reader)")
+	}
 	return &Signer{issuer: issuer, audience: audience, key: key}
+}
+
+// With returns a Signer whose good tokens have other headers and claims, as
+// [Signer.Sign] has for one token: {"typ": "at+jwt"}, {"scope": "chat"}.
+func (s *Signer) With(header, claims map[string]any) *Signer {
+	other := *s
+	other.header, other.claims = maps.Clone(header), maps.Clone(claims)
+	return &other
+}
+
+// foreign is a Signer of the same tokens, with another key of the same name.
+func (s *Signer) foreign() *Signer {
+	return NewSigner(s.issuer, s.audience).With(s.header, s.claims)
 }
 
 // NewSecretSigner returns a Signer of HS256 with a secret that is shared with
@@ -67,7 +90,11 @@ func (s *Signer) jwk() map[string]any {
 	if err != nil {
 		panic("wsguardtest: the key of a Signer is none on P-256")
 	}
-	return map[string]any{"kty": "EC", "crv": "P-256", "kid": keyID, "alg": "ES256", "use": "sig",
+	kid := any(keyID)
+	if other, ok := s.header["kid"]; ok {
+		kid = other
+	}
+	return map[string]any{"kty": "EC", "crv": "P-256", "kid": kid, "alg": "ES256", "use": "sig",
 		"x": encode(point[1:33]), "y": encode(point[33:])}
 }
 
@@ -90,11 +117,13 @@ func (s *Signer) unsigned(header, claims map[string]any) string {
 	}
 	c := map[string]any{"iss": s.issuer, "aud": s.audience, "sub": "alice",
 		"iat": now.Unix(), "exp": now.Add(10 * time.Minute).Unix(), "jti": rand.Text()}
-	return encode(merged(h, header)) + "." + encode(merged(c, claims))
+	return encode(merged(h, s.header, header)) + "." + encode(merged(c, s.claims, claims))
 }
 
-func merged(good, changes map[string]any) []byte {
-	maps.Copy(good, changes)
+func merged(good map[string]any, changes ...map[string]any) []byte {
+	for _, c := range changes {
+		maps.Copy(good, c)
+	}
 	maps.DeleteFunc(good, func(_ string, v any) bool { return v == nil })
 	b, err := json.Marshal(good)
 	if err != nil {

@@ -12,6 +12,7 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"net/url"
+	"strings"
 )
 
 // A Target is the endpoint that is attacked: a Handler or a URL, exactly one.
@@ -21,6 +22,10 @@ type Target struct {
 
 	// Path is the path and query of the endpoint of Handler. Default: "/".
 	Path string
+
+	// Host is what Handler takes for its own name and port in the header Host,
+	// such as "app.example.com". Default: the address that it is served on.
+	Host string
 
 	// TLS serves Handler over TLS, and, for the attacks that come without it,
 	// over plain HTTP too.
@@ -49,6 +54,8 @@ func (t Target) start() (h host, stop func(), err error) {
 	switch {
 	case (t.Handler == nil) == (t.URL == ""):
 		return host{}, nil, errors.New("wsguardtest: Target has both or neither of Handler and URL: set exactly one")
+	case t.Host != "" && (t.Handler == nil || strings.ContainsAny(t.Host, " /\r\n")):
+		return host{}, nil, errors.New(`wsguardtest: Target.Host is for a Handler, and is a name with or without a port: write "app.example.com"`)
 	case t.Handler != nil:
 		h, stop = t.serve()
 		return h, stop, nil
@@ -68,14 +75,14 @@ func (t Target) serve() (host, func()) {
 	if !t.TLS {
 		s.Start()
 		h.addr = s.Listener.Addr().String()
-		h.name = h.addr
+		h.name = cmp.Or(t.Host, h.addr)
 		return h, s.Close
 	}
 	plain := quiet()
 	plain.Start()
 	s.StartTLS()
 	h.addr, h.plain = s.Listener.Addr().String(), plain.Listener.Addr().String()
-	h.name = h.addr
+	h.name = cmp.Or(t.Host, h.addr)
 	h.tls = &tls.Config{InsecureSkipVerify: true} // the certificate was made a moment ago, on this machine
 	return h, func() { s.Close(); plain.Close() }
 }

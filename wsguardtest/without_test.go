@@ -20,7 +20,7 @@ func TestWithout(t *testing.T) {
 	}{
 		{"origin", []string{"origin"}}, // coder/websocket's own check is off, too
 		{"conns", []string{"limits/slot-race", "limits/forged-addresses"}},
-		{"size rate schema", []string{"limits/message-too-big", "limits/fragments-too-big"}},
+		{"size", []string{"limits/message-too-big", "limits/fragments-too-big"}},
 		{"rate", []string{"limits/message-flood"}},
 		{"schema", []string{"message"}},
 		{"keepalive idle first lifetime", []string{"time/half-open"}},
@@ -71,6 +71,7 @@ func TestTransport(t *testing.T) {
 // The endpoint that takes any number of messages ends a connection that does
 // not read. R49
 func TestReaderThatStops(t *testing.T) {
+	t.Parallel()
 	e := newEndpoint(t)
 	e.withstands(t, wsguardtest.Target{Handler: e.handler(t, "rate", "lifetime"), Path: "/ws"}, "time/reader-that-stops")
 }
@@ -88,6 +89,7 @@ func TestMistakes(t *testing.T) {
 		{"a stranger", wsguardtest.Target{URL: "ws://192.0.2.1/"}, wsguardtest.Profile{}, "ThisHostIsMine"},
 		{"a stranger by name", wsguardtest.Target{URL: "ws://127.0.0.1.example.com/"}, wsguardtest.Profile{}, "ThisHostIsMine"},
 		{"no scheme", wsguardtest.Target{URL: "127.0.0.1"}, wsguardtest.Profile{}, "ws://127.0.0.1:8080/ws"},
+		{"a host with a path", wsguardtest.Target{Handler: bare(false), Host: "app.example.com/ws"}, wsguardtest.Profile{}, "is a name"},
 		{"a path in the origin", wsguardtest.Target{Handler: bare(false)}, wsguardtest.Profile{Origin: home + "/"}, "without a path"},
 		{"no place", wsguardtest.Target{Handler: bare(false)}, wsguardtest.Profile{TokenIn: "body"}, "header:Authorization"},
 		{"a skip without a reason", wsguardtest.Target{Handler: bare(false)}, wsguardtest.Profile{Skip: map[string]string{"origin": ""}}, "says no reason"},
