@@ -29,7 +29,7 @@ type config struct {
 
 	pingInterval, pongTimeout time.Duration
 	idleTimeout, maxLifetime  time.Duration
-	tokenTTL                  time.Duration
+	tokenTTL, ticketTTL       time.Duration
 
 	proxies []netip.Prefix
 	origins []string // besides the chat's own
@@ -64,6 +64,7 @@ func parseFlags(args []string, usage io.Writer) (config, error) {
 	f.time("idle-timeout", 5*time.Minute, "without an accepted message that ends a connection", &c.idleTimeout)
 	f.time("max-lifetime", 8*time.Hour, "after which a connection ends", &c.maxLifetime)
 	f.add("token-ttl", "15m0s", "the `time` for which a token is good, in whole seconds", c.setTokenTTL)
+	f.add("ticket-ttl", "30s", "the `time` within which a ticket is used, from 1s to 5m", c.setTicketTTL)
 	f.add("trust-proxy", "", "addresses (`CIDR`) of proxies whose X-Forwarded-For is believed; may be repeated", c.addProxy)
 	f.add("allow-origin", "", "`origin` allowed besides the chat's own; may be repeated", c.addOrigin)
 	f.add("log", "text", "`format` of the log on standard error: text or json", c.setLog)
@@ -95,6 +96,15 @@ func (c *config) setTokenTTL(v string) error {
 		return errors.New("must be whole seconds up to 24h, such as 90s or 15m")
 	}
 	c.tokenTTL = d
+	return nil
+}
+
+func (c *config) setTicketTTL(v string) error {
+	d, err := time.ParseDuration(v)
+	if err != nil || d < time.Second || d > 5*time.Minute {
+		return errors.New("must be a time from 1s to 5m, such as 30s")
+	}
+	c.ticketTTL = d
 	return nil
 }
 

@@ -32,6 +32,8 @@ func TestFlags(t *testing.T) {
 		{"-max-lifetime forever", "-max-lifetime"},
 		{"-token-ttl 1500ms", "-token-ttl"},
 		{"-token-ttl 0", "-token-ttl"},
+		{"-ticket-ttl 999ms", "-ticket-ttl"},
+		{"-ticket-ttl 6m", "-ticket-ttl"},
 		{"-trust-proxy proxy.example", "-trust-proxy"},
 		{"-trust-proxy 0.0.0.0/0", "-trust-proxy"},
 		{"-trust-proxy ::ffff:0.0.0.0/96", "-trust-proxy"},

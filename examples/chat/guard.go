@@ -16,8 +16,14 @@ import (
 	"github.com/wsguard/wsguard"
 )
 
-// guard is every safeguard around the endpoint, the first outermost.
+// guard is every safeguard around the endpoint.
 func (s *server) guard() (func(http.Handler) http.Handler, error) {
+	chain, err := s.safeguards()
+	return wsguard.Chain(chain...), err
+}
+
+// safeguards are in their order, the first outermost.
+func (s *server) safeguards() ([]func(http.Handler) http.Handler, error) {
 	c := s.config
 	origins, err := s.origins()
 	if err != nil {
@@ -63,7 +69,7 @@ func (s *server) guard() (func(http.Handler) http.Handler, error) {
 		wsguard.IdleTimeout(c.idleTimeout),
 		wsguard.MaxLifetime(c.maxLifetime),
 	)
-	return wsguard.Chain(chain...), nil
+	return chain, nil
 }
 
 // limitRequests is what stands before the requests that a page makes besides:

@@ -46,15 +46,19 @@ func newServer(c config, base string, log *slog.Logger) (*server, error) {
 	// What a session gives out opens connections for this long, and a second to
 	// which expiries are rounded up.
 	s.registry = &wsguard.Registry{TokenLife: c.tokenTTL + 2*time.Second}
+	s.tickets, err = s.newTickets(wsguard.NewMemoryTickets(maxSessions))
+	return s, err
+}
+
+func (s *server) newTickets(store wsguard.TicketStore) (*wsguard.Tickets, error) {
 	origins, err := s.allowedOrigins()
 	if err != nil {
 		return nil, err
 	}
-	s.tickets = wsguard.NewTickets(wsguard.NewMemoryTickets(maxSessions), wsguard.TicketOptions{
-		Path: "/ws", Origins: origins, InsecurePlaintext: !c.tls,
+	return wsguard.NewTickets(store, wsguard.TicketOptions{
+		Path: "/ws", Origins: origins, TTL: s.config.ticketTTL, InsecurePlaintext: !s.config.tls,
 		InsecureAllowMissingOrigin: true, // for clients with an access token; a browser says its origin
-	})
-	return s, nil
+	}), nil
 }
 
 // handler returns all endpoints. /ws takes every method, so that whatever is
