@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -8,6 +9,8 @@ import (
 	"time"
 
 	"github.com/coder/websocket"
+
+	"github.com/wsguard/wsguard/wsguardtest"
 )
 
 const origin = "https://app.example.com"
@@ -45,4 +48,26 @@ func TestRoom(t *testing.T) {
 			}
 		})
 	}
+}
+
+// The endpoint under chi withstands what the kit can do to it.
+func TestAttack(t *testing.T) {
+	wsguardtest.Attack(t, wsguardtest.Target{Path: "/rooms/blue/ws", Handler: newHandler(origin, sessions{
+		"of-alice": {Subject: "alice", Expires: time.Now().Add(time.Hour)},
+	})}, wsguardtest.Profile{
+		Origin:       origin,
+		Subprotocols: []string{"rooms.v1"},
+		Token:        func(context.Context) (string, error) { return "of-alice", nil },
+		TokenIn:      "subprotocol:bearer.",
+		Message:      `{"text":"hi"}`,
+		Accepted:     func(answer []byte) bool { return string(answer) == `{"text":"hi"}` }, // which the greeting is not
+		Claims:       wsguardtest.Claims{MessageBytes: 32 << 10, MessageBurst: 20, ConnsPerUser: 5},
+		Skip: map[string]string{
+			"message":                          "the endpoint sends back whatever it is sent",
+			"tickets":                          "there are none",
+			"transport/plaintext":              "TLS ends before this server",
+			"transport/plaintext-forged-proxy": "TLS ends before this server",
+			"transport/tls-1.1":                "TLS ends before this server",
+		},
+	})
 }

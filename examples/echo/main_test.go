@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/coder/websocket"
+
+	"github.com/wsguard/wsguard/wsguardtest"
 )
 
 const own = "https://app.example.com"
@@ -57,4 +59,15 @@ func TestOrders(t *testing.T) {
 			}
 		})
 	}
+}
+
+// The endpoint under echo withstands what the kit can do to it.
+func TestAttack(t *testing.T) {
+	wsguardtest.Attack(t, wsguardtest.Target{Handler: newHandler(own), Path: "/ws"}, wsguardtest.Profile{
+		Origin:  own,
+		Message: `{"item":"tea","count":2}`,
+		Invalid: map[string]string{"too many": `{"item":"tea","count":101}`, "no item": `{"count":1}`},
+		Claims:  wsguardtest.Claims{MessageBytes: 32 << 10, MessageBurst: 20},
+		Skip:    map[string]string{"auth": "everybody may order", "tickets": "there are none"},
+	})
 }
