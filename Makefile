@@ -3,7 +3,7 @@ MODULES    := . examples internal/interop internal/bench
 STATIC     := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 FUZZTIME   ?= 20s
 
-.PHONY: test check fuzz bench interop cover
+.PHONY: test check fuzz bench interop attack cover
 
 test: ## every test of every module
 	@for m in $(MODULES); do echo "== test $$m"; (cd $$m && go test -race -shuffle=on -timeout 8m ./...) || exit 1; done
@@ -29,6 +29,10 @@ bench: ## every contender in turn in one run, in under ten minutes; BENCH="-only
 
 interop: ## attacks on five libraries, bare and guarded; rewrites the table of them
 	cd internal/interop && go test -count=1 -timeout 8m -run '^TestAttackTable$$' -attacks=ATTACKS.md
+
+attack: ## the attack kit on the chat and five bare libraries; rewrites the matrix of them
+	@chat=$$(mktemp) && (cd examples/chat && go test -v -count=1 -run '^TestAttack$$' -report=$$chat >&2) && \
+	(cd internal/interop && go test -count=1 -timeout 8m -run '^TestKitMatrix$$' -kit=KIT.md -chat=$$chat >&2); status=$$?; rm -f $$chat; exit $$status
 
 cover: ## statements covered in the root package and internal/
 	@go test -coverpkg=.,./internal/... -coverprofile=coverage.out ./... >/dev/null && go tool cover -func=coverage.out | tail -1

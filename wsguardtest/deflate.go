@@ -31,7 +31,7 @@ func deflateBomb(a *try) outcome {
 	// counts before inflating does not see it.
 	size := 16 << 20
 	if claim := a.p.Claims.MessageBytes; claim > 0 {
-		size = max(64<<10, min(size, 200*claim))
+		size = max(claim+(64<<10), min(size, 200*claim)) // above the claim, too
 	}
 	_, _ = w.Write(bytes.Repeat([]byte("0"), size))
 	_ = w.Flush()

@@ -4,10 +4,12 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -109,6 +111,8 @@ func (v *victim) profile() wsguardtest.Profile {
 	}
 }
 
+var reportFile = flag.String("report", "", "write TestAttack's report to this file as JSON")
+
 // The chat withstands every attack of the kit. R64
 func TestAttack(t *testing.T) {
 	v := newVictim(t)
@@ -117,6 +121,12 @@ func TestAttack(t *testing.T) {
 	for _, r := range report.Results {
 		if r.Verdict == wsguardtest.NotJudged {
 			t.Errorf("%s is not judged: %s", r.Name, r.Seen)
+		}
+	}
+	if *reportFile != "" {
+		data, err := json.Marshal(report)
+		if err = errors.Join(err, os.WriteFile(*reportFile, data, 0o600)); err != nil {
+			t.Error(err)
 		}
 	}
 	if report.Took > time.Minute {

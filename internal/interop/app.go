@@ -11,6 +11,9 @@ type app struct {
 	stop  <-chan struct{} // ends a stream
 	limit int64           // bytes of a message; 0 is what the library's README leaves it at
 	seen  *witness        // nil where nobody asks
+
+	died       func() // if it is set, it is called in place of a panic
+	sameOrigin bool   // the library's own check of origins, if it has one, is left on
 }
 
 // A socket is what the app needs of a library's connection.
@@ -56,6 +59,16 @@ var (
 // left is called by the handler when nothing of the library's runs for the
 // connection any more, or was never begun.
 func (a app) left() { a.seen.left() }
+
+// survive is deferred in goroutines, and tells of a panic where somebody asks.
+func (a app) survive() {
+	if a.died == nil {
+		return
+	}
+	if recover() != nil {
+		a.died()
+	}
+}
 
 // startStream sends messages until stop is closed, while the handler reads on.
 func (a app) startStream(s socket) {

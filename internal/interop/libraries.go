@@ -45,7 +45,7 @@ const libraryLimit = 1 << 20
 func coderHandler(_ testing.TB, a app) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		defer a.left()
-		c, err := coder.Accept(w, r, &coder.AcceptOptions{InsecureSkipVerify: true, CompressionMode: coder.CompressionContextTakeover})
+		c, err := coder.Accept(w, r, &coder.AcceptOptions{InsecureSkipVerify: !a.sameOrigin, CompressionMode: coder.CompressionContextTakeover})
 		if err != nil {
 			return
 		}
@@ -75,7 +75,10 @@ func coderHandler(_ testing.TB, a app) http.Handler {
 }
 
 func gorillaHandler(_ testing.TB, a app) http.Handler {
-	upgrader := gorilla.Upgrader{EnableCompression: true, CheckOrigin: func(*http.Request) bool { return true }}
+	upgrader := gorilla.Upgrader{EnableCompression: true}
+	if !a.sameOrigin {
+		upgrader.CheckOrigin = func(*http.Request) bool { return true }
+	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		defer a.left()
 		c, err := upgrader.Upgrade(w, r, nil)
@@ -155,6 +158,7 @@ func gwsHandler(_ testing.TB, a app) http.Handler {
 		}
 		a.opened(r)
 		go func() {
+			defer a.survive()
 			defer a.left()
 			c.ReadLoop()
 		}()
