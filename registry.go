@@ -42,7 +42,22 @@ type Registry struct {
 }
 
 // connKey is what connections are found by.
-type connKey struct{ kind, issuer, name string }
+type connKey struct {
+	kind         keyKind
+	issuer, name string
+}
+
+// A keyKind is what a connection is found by.
+type keyKind uint8
+
+const (
+	byNothing keyKind = iota
+	byBeing           // all are
+	byID
+	byIssuer
+	byUser
+	byToken
+)
 
 func (r *Registry) tokenLife() time.Duration {
 	if r.TokenLife > 0 {
@@ -92,8 +107,7 @@ func shuttingDown() *Refusal {
 }
 
 func (r *Registry) register(s *session) {
-	keys := append(principalKeys(s.principal.Load()), connKey{kind: "id", name: s.info.ID}, connKey{kind: "all"})
-	r.who.Set(s, keys...)
+	r.who.Set(s, append(principalKeys(s.principal.Load()), connKey{kind: byID, name: s.info.ID})...)
 }
 
 // principalKeys are what a principal is found and revoked by.
@@ -101,9 +115,10 @@ func principalKeys(p *Principal) []connKey {
 	if p == nil {
 		return nil
 	}
-	keys := []connKey{{"issuer", p.Issuer, ""}, {"user", p.Issuer, p.Subject}}
+	keys := make([]connKey, 0, 4) // with room for one more
+	keys = append(keys, connKey{byIssuer, p.Issuer, ""}, connKey{byUser, p.Issuer, p.Subject})
 	if p.TokenID != "" {
-		keys = append(keys, connKey{"token", p.Issuer, p.TokenID})
+		keys = append(keys, connKey{byToken, p.Issuer, p.TokenID})
 	}
 	return keys
 }
@@ -145,21 +160,21 @@ type ConnFilter struct {
 }
 
 // AllConns means every connection.
-func AllConns() ConnFilter { return ConnFilter{key: connKey{kind: "all"}} }
+func AllConns() ConnFilter { return ConnFilter{key: connKey{kind: byBeing}} }
 
 // ConnsOfUser means a user's connections. The issuer is that of Principal, and
 // may be empty.
-func ConnsOfUser(issuer, subject string) ConnFilter { return filterBy("user", issuer, subject) }
+func ConnsOfUser(issuer, subject string) ConnFilter { return filterBy(byUser, issuer, subject) }
 
 // ConnsOfToken means the connections that have one token: after
 // [Conn.Reauthenticate], the new one.
-func ConnsOfToken(issuer, tokenID string) ConnFilter { return filterBy("token", issuer, tokenID) }
+func ConnsOfToken(issuer, tokenID string) ConnFilter { return filterBy(byToken, issuer, tokenID) }
 
 // ConnWithID means one connection. For a user who names one of their own, write
 // ConnsOfUser(issuer, subject).Only(id), which means none of somebody else's.
-func ConnWithID(id string) ConnFilter { return filterBy("id", "", id) }
+func ConnWithID(id string) ConnFilter { return filterBy(byID, "", id) }
 
-func filterBy(kind, issuer, name string) (f ConnFilter) {
+func filterBy(kind keyKind, issuer, name string) (f ConnFilter) {
 	if name != "" {
 		f.key = connKey{kind, issuer, name}
 	}
@@ -174,15 +189,22 @@ func (f ConnFilter) Except(id string) ConnFilter { f.except = id; return f }
 
 // find returns whom a filter means.
 func (r *Registry) find(f ConnFilter) (found []*session) {
-	if f.key.kind == "" {
-		return nil
-	}
-	for _, s := range r.who.Find(f.key) {
+	for _, s := range r.meant(f.key) {
 		if (!f.narrowed || s.info.ID == f.only) && (f.except == "" || s.info.ID != f.except) {
 			found = append(found, s)
 		}
 	}
 	return found
+}
+
+func (r *Registry) meant(k connKey) []*session {
+	switch k.kind {
+	case byNothing:
+		return nil
+	case byBeing:
+		return r.who.All()
+	}
+	return r.who.Find(k)
 }
 
 // ConnStatus is one connection at the moment of [Registry.Connections].
@@ -267,11 +289,11 @@ func (r *Registry) Revoke(v Revocation) (int, error) {
 	var k connKey
 	switch {
 	case v.Subject != "" && v.TokenID == "":
-		k = connKey{"user", v.Issuer, v.Subject}
+		k = connKey{byUser, v.Issuer, v.Subject}
 	case v.TokenID != "" && v.Subject == "":
-		k, before = connKey{"token", v.Issuer, v.TokenID}, now.AddDate(1000, 0, 0)
+		k, before = connKey{byToken, v.Issuer, v.TokenID}, now.AddDate(1000, 0, 0)
 	case v.Issuer != "" && v.Subject == "":
-		k = connKey{"issuer", v.Issuer, ""}
+		k = connKey{byIssuer, v.Issuer, ""}
 	default:
 		return 0, errRevocation
 	}

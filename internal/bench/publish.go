@@ -38,6 +38,8 @@ func (r result) verdicts() (all []verdictRow) {
 	return all
 }
 
+func (v verdictRow) label() string { return v.figure + ": " + v.contender + " / " + v.base }
+
 // writeMarkdown keeps the rows with a target as a table, and the machine.
 func (r result) writeMarkdown(file string) error {
 	var b strings.Builder
@@ -61,15 +63,16 @@ func cell(s string) string { return strings.ReplaceAll(s, "|", `\|`) }
 // the middle half of its rounds, and a mark at the target. Lengths are shares of
 // the longest.
 func (r result) writeSVG(file string) error {
-	const label, width, height = 560, 300, 22
+	const width, height = 300, 22
 	rows := slices.DeleteFunc(r.verdicts(), func(v verdictRow) bool { return v.base == "" })
-	longest := 1.
+	longest, label := 1., 0.
 	for _, v := range rows {
 		longest = max(longest, v.high, v.target.Limit)
+		label = max(label, 6.2*float64(len(v.label()))) // of the widest letters that are common
 	}
 	at := func(v float64) float64 { return label + v/longest*width }
 	var b strings.Builder
-	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" width="%d" height="%d" font-family="sans-serif" font-size="11">`+"\n",
+	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" width="%.0f" height="%d" font-family="sans-serif" font-size="11">`+"\n",
 		label+width+80, height*(len(rows)+2))
 	fmt.Fprintf(&b, `<rect width="100%%" height="100%%" fill="#fff"/><text x="8" y="15">Shorter is better; | is the target.</text>`+"\n")
 	for i, v := range rows {
@@ -78,9 +81,9 @@ func (r result) writeSVG(file string) error {
 		if v.holds != nil && !*v.holds {
 			color = "#c43"
 		}
-		fmt.Fprintf(&b, `<text x="%d" y="%.0f" text-anchor="end">%s</text>`, label-6, y+14,
-			html.EscapeString(v.figure+": "+v.contender+" / "+v.base))
-		fmt.Fprintf(&b, `<rect x="%d" y="%.0f" width="%.1f" height="12" fill="%s"/>`, label, y+4, at(v.value)-label, color)
+		fmt.Fprintf(&b, `<text x="%.0f" y="%.0f" text-anchor="end">%s</text>`, label-6, y+14,
+			html.EscapeString(v.label()))
+		fmt.Fprintf(&b, `<rect x="%.0f" y="%.0f" width="%.1f" height="12" fill="%s"/>`, label, y+4, at(v.value)-label, color)
 		fmt.Fprintf(&b, `<path d="M%.1f %.0fH%.1f" stroke="#333"/>`, at(v.low), y+10, at(v.high))
 		fmt.Fprintf(&b, `<path d="M%.1f %.0fv18" stroke="#000" stroke-width="2"/>`, at(v.target.Limit), y+1)
 		fmt.Fprintf(&b, `<text x="%.1f" y="%.0f">%s</text>`+"\n", max(at(v.high), at(v.target.Limit))+6, y+14, number(v.value))

@@ -8,8 +8,14 @@ import "sync"
 type Roster[K, M comparable] struct {
 	mu       sync.RWMutex
 	keys     map[M][]K
-	members  map[K]map[M]struct{}
+	members  map[K]holders[M]
 	examined int // members looked at, for tests
+}
+
+// holders are the members under a key. Most keys have one, who needs no map.
+type holders[M comparable] struct {
+	one M
+	all map[M]struct{} // nil where one is the only one
 }
 
 // Set puts a member under these keys, and no others.
@@ -17,15 +23,20 @@ func (r *Roster[K, M]) Set(m M, keys ...K) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.keys == nil {
-		r.keys, r.members = make(map[M][]K), make(map[K]map[M]struct{})
+		r.keys, r.members = make(map[M][]K), make(map[K]holders[M])
 	}
 	r.clear(m)
 	r.keys[m] = keys
 	for _, k := range keys {
-		if r.members[k] == nil {
-			r.members[k] = make(map[M]struct{}, 1)
+		h, taken := r.members[k]
+		switch {
+		case !taken:
+			r.members[k] = holders[M]{one: m}
+		case h.all != nil:
+			h.all[m] = struct{}{}
+		case h.one != m:
+			r.members[k] = holders[M]{all: map[M]struct{}{h.one: {}, m: {}}}
 		}
-		r.members[k][m] = struct{}{}
 	}
 }
 
@@ -41,8 +52,8 @@ func (r *Roster[K, M]) Remove(m M) (left int) {
 // clear takes a member's keys away, and the keys that nobody has any more.
 func (r *Roster[K, M]) clear(m M) {
 	for _, k := range r.keys[m] {
-		delete(r.members[k], m)
-		if len(r.members[k]) == 0 {
+		all := r.members[k].all
+		if delete(all, m); len(all) == 0 {
 			delete(r.members, k)
 		}
 	}
@@ -52,8 +63,16 @@ func (r *Roster[K, M]) clear(m M) {
 func (r *Roster[K, M]) Find(k K) []M {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	found := make([]M, 0, len(r.members[k]))
-	for m := range r.members[k] {
+	h, taken := r.members[k]
+	switch {
+	case !taken:
+		return nil
+	case h.all == nil:
+		r.examined++
+		return []M{h.one}
+	}
+	found := make([]M, 0, len(h.all))
+	for m := range h.all {
 		r.examined++
 		found = append(found, m)
 	}

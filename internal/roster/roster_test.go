@@ -31,3 +31,23 @@ func TestNothingStays(t *testing.T) {
 		t.Error("removing twice is something")
 	}
 }
+
+// Members may share keys, in any number, and name one twice.
+func TestShared(t *testing.T) {
+	var r Roster[string, int]
+	for m := 1; m <= 3; m++ {
+		r.Set(m, "all", "all", string(rune('0'+m)))
+	}
+	for left := 3; left > 0; left-- {
+		if n := len(r.Find("all")); n != left {
+			t.Errorf("found %d of %d", n, left)
+		}
+		r.Remove(left)
+		if len(r.Find(string(rune('0'+left)))) != 0 {
+			t.Errorf("%d is still found", left)
+		}
+	}
+	if len(r.members) != 0 {
+		t.Errorf("%v stays", r.members)
+	}
+}
