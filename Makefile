@@ -1,5 +1,5 @@
 # CI runs check, test and fuzz. Nothing but Go and gcc is needed for them.
-MODULES    := . examples internal/interop internal/bench
+MODULES    := . examples internal/interop internal/bench adapters/prometheus
 STATIC     := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 FUZZTIME   ?= 20s
 
