@@ -3,7 +3,6 @@ package wsguard
 import (
 	"context"
 	"log/slog"
-	"net/netip"
 	"sync/atomic"
 	"time"
 
@@ -12,164 +11,6 @@ import (
 	"github.com/wsguard/wsguard/internal/surge"
 	"github.com/wsguard/wsguard/internal/tally"
 )
-
-// Hooks are functions that are told what happens at an endpoint. They observe
-// and decide nothing. A nil field is off, the zero Hooks are silent.
-//
-// They are called on the connection's own path, many at the same time: they must
-// be safe for concurrent use and return soon. A hook that panics is reported,
-// counted in [Stats] and closes the connection that it was told about with 1011;
-// the process lives (R59). Fields may be added: name those that you set.
-//
-// Text in an event that comes from the peer is as the peer sent it, and not fit
-// for a log or a page before it is escaped.
-type Hooks struct {
-	// HandshakeDone is called once for every handshake, accepted or refused.
-	HandshakeDone func(context.Context, HandshakeEvent)
-
-	// ConnClosed is called once for every accepted handshake, when its
-	// connection is gone.
-	ConnClosed func(context.Context, CloseEvent)
-
-	// Message is called for every message in either direction. It is the hot
-	// path: what it costs, every message pays.
-	Message func(context.Context, MessageEvent)
-
-	// Violation is called when an open connection did what a safeguard forbids.
-	Violation func(context.Context, ViolationEvent)
-
-	// Anomaly is called when a spike begins and when it is over, at most every
-	// 10 seconds, with a context that is tied to no connection.
-	Anomaly func(context.Context, AnomalyEvent)
-}
-
-// JoinHooks returns Hooks that call each of hooks in order. One that panics does
-// not keep the event from those after it.
-func JoinHooks(hooks ...Hooks) Hooks {
-	return Hooks{
-		HandshakeDone: joinHook(hooks, func(h Hooks) func(context.Context, HandshakeEvent) { return h.HandshakeDone }),
-		ConnClosed:    joinHook(hooks, func(h Hooks) func(context.Context, CloseEvent) { return h.ConnClosed }),
-		Message:       joinHook(hooks, func(h Hooks) func(context.Context, MessageEvent) { return h.Message }),
-		Violation:     joinHook(hooks, func(h Hooks) func(context.Context, ViolationEvent) { return h.Violation }),
-		Anomaly:       joinHook(hooks, func(h Hooks) func(context.Context, AnomalyEvent) { return h.Anomaly }),
-	}
-}
-
-func joinHook[E any](hooks []Hooks, field func(Hooks) func(context.Context, E)) func(context.Context, E) {
-	var set []func(context.Context, E)
-	for _, h := range hooks {
-		if f := field(h); f != nil {
-			set = append(set, f)
-		}
-	}
-	switch len(set) {
-	case 0:
-		return nil
-	case 1:
-		return set[0]
-	}
-	return func(ctx context.Context, e E) { runHooks(ctx, set, e) }
-}
-
-// runHooks defers the rest so that it runs, in order, even when the first
-// panics, and the panic still reaches the caller.
-func runHooks[E any](ctx context.Context, set []func(context.Context, E), e E) {
-	if len(set) > 1 {
-		defer runHooks(ctx, set[1:], e)
-	}
-	set[0](ctx, e)
-}
-
-// ConnInfo says whose connection an event is about. It never holds a token, a
-// cookie, a query string or the Sec-WebSocket-Protocol header (R55). What a
-// handshake has not established yet is zero.
-type ConnInfo struct {
-	ID       string // random, names this connection in logs; not a secret
-	Endpoint string // the name given to NewObserver
-
-	ClientIP       netip.Addr // the client, as far as proxies are trusted (R52)
-	ClientIPSource string     // where ClientIP comes from: the peer or a header's name
-	PeerAddr       string     // the other end of the socket, a proxy's where there is one
-
-	Origin      string // as sent, untrusted
-	UserAgent   string // as sent, untrusted
-	Subprotocol string // negotiated with the client, empty if none
-
-	Subject          string // who authenticated; a user is Issuer and Subject together
-	Issuer           string // who vouches for Subject
-	TokenID          string // the token's jti, empty if it has none
-	TokenFingerprint string // first 8 hex digits of the token's SHA-256
-
-	Since time.Time // when the handshake began
-}
-
-// HandshakeEvent tells how a handshake ended.
-type HandshakeEvent struct {
-	Conn    ConnInfo
-	Refusal *Refusal // nil when it was accepted
-	Took    time.Duration
-}
-
-// Initiator is the side that ended a connection.
-type Initiator string
-
-const (
-	InitiatorPeer    Initiator = "peer"    // the peer sent a close frame first
-	InitiatorServer  Initiator = "server"  // the application or a safeguard closed
-	InitiatorNetwork Initiator = "network" // the socket ended without a close frame
-)
-
-// CloseEvent tells how a connection ended.
-type CloseEvent struct {
-	Conn ConnInfo
-	// Code is of the first close frame (RFC 6455, section 7.4); what this side
-	// ended the connection with, where the peer did not even take that; and 1006
-	// where nobody closed.
-	Code      websocket.StatusCode
-	Initiator Initiator
-	Reason    string   // the Refusal's, or what the application closed with; empty for a peer's
-	Refusal   *Refusal // what a safeguard closed for, nil otherwise
-	Duration  time.Duration
-
-	// Data messages and all bytes of the socket after the handshake.
-	MessagesIn, MessagesOut, BytesIn, BytesOut int64
-}
-
-// Direction is the way that a message goes, seen from the server.
-type Direction string
-
-const (
-	DirectionIn  Direction = "in"  // from the peer to the application
-	DirectionOut Direction = "out" // from the application to the peer
-)
-
-// MessageEvent tells of one message, never what is in it.
-type MessageEvent struct {
-	Conn      *ConnInfo // shared by all events of the connection: read only
-	Direction Direction
-	Type      websocket.MessageType
-	Size      int           // payload bytes
-	Refusal   *Refusal      // nil when it was accepted
-	Took      time.Duration // spent on checking it
-}
-
-// ViolationEvent tells what an open connection did that a safeguard forbids.
-type ViolationEvent struct {
-	Conn    ConnInfo
-	Refusal *Refusal // never nil
-	Action  string   // what followed: "close", "drop", "reply" or "report"
-}
-
-// AnomalyEvent tells that one of an endpoint's signals left the range that is
-// usual for it, or came back. A process knows only its own traffic and its own
-// past: comparing replicas, or today with last week, is for a monitoring system.
-type AnomalyEvent struct {
-	Endpoint string
-	Signal   string  // "handshakes", "refusals", "messages" or "closes"
-	Active   bool    // true when the anomaly begins, false when it is over
-	Observed float64 // events in the last 10 seconds
-	Expected float64 // events that are usual in 10 seconds
-}
 
 const (
 	maxReasons = 128 // ours, and what a custom verifier makes up
@@ -195,13 +36,22 @@ type Observer struct {
 	log      Hooks     // what audit writes
 
 	accepted, closes, panics atomic.Int64
-	in, out                  traffic                    // accepted
+	in, out                  traffic
 	refusals                 *tally.Table[refusalTally] // by reason
-	codes                    *tally.Table[atomic.Int64] // closes by label of the code
+	codes                    *tally.Table[closeTally]   // closes by label of the code
 	spikes                   *surge.Watch
 }
 
-type traffic struct{ messages, bytes atomic.Int64 }
+// traffic is what is kept for each direction.
+type traffic struct {
+	text, binary verdicts
+	bytes        atomic.Int64 // of accepted messages
+}
+
+type verdicts struct{ accepted, refused atomic.Int64 }
+
+// closeTally is what is kept for each close code.
+type closeTally struct{ peer, server, network atomic.Int64 }
 
 // refusalTally is what is kept for each reason.
 type refusalTally struct {
@@ -227,7 +77,7 @@ func NewObserver(endpoint string, logger *slog.Logger, hooks ...Hooks) *Observer
 	o := &Observer{
 		endpoint: endpoint,
 		hooks:    JoinHooks(hooks...),
-		codes:    tally.New(maxCloses, func() *atomic.Int64 { return new(atomic.Int64) }),
+		codes:    tally.New(maxCloses, func() *closeTally { return new(closeTally) }),
 		refusals: tally.New(maxReasons, func() *refusalTally {
 			return &refusalTally{
 				refusedLog:   sample.New(logBurst, logInterval),
@@ -262,7 +112,7 @@ func (o *Observer) handshake(ctx context.Context, e HandshakeEvent) error {
 
 // closed reports the end of a connection whose handshake was accepted, once.
 func (o *Observer) closed(ctx context.Context, e CloseEvent) error {
-	o.codes.Get(closeLabel(e.Code, e.Initiator)).Add(1)
+	o.codes.Get(closeLabel(e.Code, e.Initiator)).by(e.Initiator).Add(1)
 	if e.Refusal != nil {
 		o.refusals.Get(e.Refusal.Reason).closes.Add(1)
 	}
@@ -284,98 +134,33 @@ func (o *Observer) violation(ctx context.Context, e ViolationEvent) error {
 // message reports one message, which is not logged. It is the hot path: two
 // atomic additions and no allocation.
 func (o *Observer) message(ctx context.Context, e MessageEvent) error {
-	switch {
-	case e.Refusal != nil:
+	t := &o.in
+	if e.Direction == DirectionOut {
+		t = &o.out
+	}
+	of := &t.text
+	if e.Type == websocket.MessageBinary {
+		of = &t.binary
+	}
+	if e.Refusal == nil {
+		of.accepted.Add(1)
+		t.bytes.Add(int64(e.Size))
+	} else {
+		of.refused.Add(1)
 		o.refusals.Get(e.Refusal.Reason).messages.Add(1)
-	case e.Direction == DirectionOut:
-		o.out.add(e.Size)
-	default:
-		o.in.add(e.Size)
 	}
 	o.spikes.Wake()
 	return tell(ctx, o, "hook Message", o.hooks.Message, e)
 }
 
-func (t *traffic) add(size int) {
-	t.messages.Add(1)
-	t.bytes.Add(int64(size))
-}
-
-// Stats is what an [Observer] has counted since it was made. Every counter only
-// grows, except Connections. Names and labels are bounded whatever peers do.
-type Stats struct {
-	Endpoint    string `json:"endpoint"`
-	Connections int64  `json:"connections"` // open now
-
-	// HandshakesAccepted counts the handshakes that became connections; those
-	// that did not are in Refusals.
-	HandshakesAccepted int64 `json:"handshakes_accepted"`
-
-	// Refusals counts by [Refusal] Reason. A reason that is not wsguard's own
-	// counts as "other" when there are too many of them, or when it is not 1 to
-	// 64 visible ASCII characters.
-	Refusals map[string]RefusalStats `json:"refusals"`
-
-	// Closes counts by close code: "1000" to "1015", "3000", "3003", "3008" and
-	// what the server itself closed with; "app" is a code from 3000 to 4999 that
-	// a peer chose, "other" is any other.
-	Closes map[string]int64 `json:"closes"`
-
-	// Accepted messages and their payload bytes.
-	MessagesIn  int64 `json:"messages_in"`
-	MessagesOut int64 `json:"messages_out"`
-	BytesIn     int64 `json:"bytes_in"`
-	BytesOut    int64 `json:"bytes_out"`
-
-	// Anomalies says of each signal of [AnomalyEvent] whether it spikes now.
-	Anomalies map[string]bool `json:"anomalies"`
-
-	HookPanics int64 `json:"hook_panics"` // of hooks and of the log's handler
-}
-
-// RefusalStats is what one reason was given for. They overlap, do not add them:
-// a message that is refused may be a violation, and close the connection.
-type RefusalStats struct {
-	Handshakes int64 `json:"handshakes"`
-	Messages   int64 `json:"messages"`
-	Violations int64 `json:"violations"`
-	Closes     int64 `json:"closes"`
-}
-
-// Stats returns a snapshot that belongs to the caller. It takes no lock that
-// traffic waits for; counters that change meanwhile may be of slightly different
-// moments.
-func (o *Observer) Stats() Stats {
-	closes := o.closes.Load() // before accepted, or Connections might be negative
-	accepted := o.accepted.Load()
-	s := Stats{
-		Endpoint:           o.endpoint,
-		Connections:        accepted - closes,
-		HandshakesAccepted: accepted,
-		Refusals:           make(map[string]RefusalStats),
-		Closes:             make(map[string]int64),
-		MessagesIn:         o.in.messages.Load(),
-		MessagesOut:        o.out.messages.Load(),
-		BytesIn:            o.in.bytes.Load(),
-		BytesOut:           o.out.bytes.Load(),
-		Anomalies:          make(map[string]bool, len(spikeSignals)),
-		HookPanics:         o.panics.Load(),
+func (t *closeTally) by(i Initiator) *atomic.Int64 {
+	switch i {
+	case InitiatorPeer:
+		return &t.peer
+	case InitiatorServer:
+		return &t.server
 	}
-	for reason, n := range o.refusals.All() {
-		r := RefusalStats{n.handshakes.Load(), n.messages.Load(), n.violations.Load(), n.closes.Load()}
-		if r != (RefusalStats{}) {
-			s.Refusals[reason] = r
-		}
-	}
-	for code, n := range o.codes.All() {
-		if n := n.Load(); n != 0 {
-			s.Closes[code] = n
-		}
-	}
-	for i, name := range spikeSignals {
-		s.Anomalies[name] = o.spikes.Active(i)
-	}
-	return s
+	return &t.network
 }
 
 // totals returns the running total of each of spikeSignals.
@@ -386,7 +171,7 @@ func (o *Observer) totals() []int64 {
 		handshakes += refused
 		refusals += refused + n.violations.Load()
 	}
-	return []int64{handshakes, refusals, o.in.messages.Load(), o.closes.Load()}
+	return []int64{handshakes, refusals, o.in.text.accepted.Load() + o.in.binary.accepted.Load(), o.closes.Load()}
 }
 
 func (o *Observer) busy() bool { return o.accepted.Load() != o.closes.Load() }

@@ -131,13 +131,18 @@ func TestCounters(t *testing.T) {
 		{"refused", []func(*Observer){refuse(refusedOrigin), refuse(refusedOrigin), refuse(refusedExpired)},
 			Stats{Refusals: map[string]RefusalStats{"origin_not_allowed": {Handshakes: 2}, "token_expired": {Handshakes: 1}}}},
 		{"closed by the peer", []func(*Observer){accept, accept, end(1000, InitiatorPeer, nil)},
-			Stats{Connections: 1, HandshakesAccepted: 2, Closes: map[string]int64{"1000": 1}}},
+			Stats{Connections: 1, HandshakesAccepted: 2, Closes: map[string]CloseStats{"1000": {Peer: 1}}}},
+		{"closed by nobody", []func(*Observer){accept, end(1006, InitiatorNetwork, nil)},
+			Stats{HandshakesAccepted: 1, Closes: map[string]CloseStats{"1006": {Network: 1}}}},
 		{"closed by a safeguard", []func(*Observer){accept, end(3000, InitiatorServer, refusedExpired)},
-			Stats{HandshakesAccepted: 1, Closes: map[string]int64{"3000": 1}, Refusals: map[string]RefusalStats{"token_expired": {Closes: 1}}}},
+			Stats{HandshakesAccepted: 1, Closes: map[string]CloseStats{"3000": {Server: 1}}, Refusals: map[string]RefusalStats{"token_expired": {Closes: 1}}}},
 		{"messages", []func(*Observer){message(eventIn), message(eventIn), message(eventOut)},
-			Stats{MessagesIn: 2, BytesIn: 10, MessagesOut: 1, BytesOut: 7}},
+			Stats{In: TrafficStats{Text: MessageStats{Accepted: 2}, Bytes: 10}, Out: TrafficStats{Text: MessageStats{Accepted: 1}, Bytes: 7}}},
+		{"binary messages", []func(*Observer){message(MessageEvent{Direction: DirectionOut, Type: websocket.MessageBinary, Size: 3}),
+			message(MessageEvent{Direction: DirectionOut, Type: websocket.MessageBinary, Size: 4, Refusal: refusedRate})},
+			Stats{Out: TrafficStats{Binary: MessageStats{Accepted: 1, Refused: 1}, Bytes: 3}, Refusals: map[string]RefusalStats{"message_rate": {Messages: 1}}}},
 		{"refused message that is a violation", []func(*Observer){message(eventRefused), violate},
-			Stats{Refusals: map[string]RefusalStats{"message_rate": {Messages: 1, Violations: 1}}}},
+			Stats{In: TrafficStats{Text: MessageStats{Refused: 1}}, Refusals: map[string]RefusalStats{"message_rate": {Messages: 1, Violations: 1}}}},
 	}
 	for _, row := range rows {
 		t.Run(row.name, func(t *testing.T) {
@@ -151,7 +156,7 @@ func TestCounters(t *testing.T) {
 				row.want.Refusals = map[string]RefusalStats{}
 			}
 			if row.want.Closes == nil {
-				row.want.Closes = map[string]int64{}
+				row.want.Closes = map[string]CloseStats{}
 			}
 			if !reflect.DeepEqual(got, row.want) {
 				t.Errorf("got  %+v\nwant %+v", got, row.want)
@@ -179,7 +184,7 @@ func TestCountersAreBounded(t *testing.T) {
 		handshakes += n.Handshakes
 	}
 	for _, n := range s.Closes {
-		closes += n
+		closes += n.Peer + n.Server + n.Network
 	}
 	if len(s.Refusals) > maxReasons+1 || handshakes != 5001 || s.Refusals["other"].Messages == 0 {
 		t.Errorf("%d reasons, %d handshakes, %+v other", len(s.Refusals), handshakes, s.Refusals["other"])
@@ -187,8 +192,8 @@ func TestCountersAreBounded(t *testing.T) {
 	if s.Refusals["origin_not_allowed"].Handshakes != 1 {
 		t.Error("a reason of wsguard's own lost its place to made-up ones")
 	}
-	if len(s.Closes) > maxCloses+1 || closes != 10000 || s.Closes["app"] != 2000-3 {
-		t.Errorf("%d codes, %d closes, %d app", len(s.Closes), closes, s.Closes["app"])
+	if len(s.Closes) > maxCloses+1 || closes != 10000 || s.Closes["app"] != (CloseStats{Peer: 2000 - 3}) {
+		t.Errorf("%d codes, %d closes, %+v app", len(s.Closes), closes, s.Closes["app"])
 	}
 }
 
@@ -282,7 +287,7 @@ func TestObserverByMany(t *testing.T) {
 		}
 		wg.Wait()
 		s := o.Stats()
-		if s.Connections != 0 || s.HandshakesAccepted != 800 || s.Closes["1000"] != 800 || s.MessagesIn != 800 || s.Refusals["message_rate"].Violations != 800 {
+		if s.Connections != 0 || s.HandshakesAccepted != 800 || s.Closes["1000"] != (CloseStats{Peer: 800}) || s.In.Accepted() != 800 || s.Refusals["message_rate"].Violations != 800 {
 			t.Errorf("got %+v", s)
 		}
 		<-time.After(time.Hour)

@@ -16,8 +16,8 @@ func describe(name, help string, labels ...string) *prometheus.Desc {
 var (
 	connections = describe("connections", "Connections that are open now.")
 	handshakes  = describe("handshakes_total", "Handshakes that ended, by result: accepted, or the reason of the refusal.", "result")
-	closes      = describe("closes_total", "Connections that ended, by close code.", "code")
-	messages    = describe("messages_total", "Accepted messages.", "direction")
+	closes      = describe("closes_total", "Connections that ended, by close code and who closed: the peer, the server, or the network.", "code", "initiator")
+	messages    = describe("messages_total", "Messages, by direction, type and result: accepted or refused.", "direction", "type", "result")
 	bytes       = describe("message_bytes_total", "Payload bytes of accepted messages.", "direction")
 	refused     = describe("messages_refused_total", "Refused messages of either direction, by reason.", "reason")
 	violations  = describe("violations_total", "What open connections were refused, by reason.", "reason")
@@ -86,12 +86,17 @@ func collect(ch chan<- prometheus.Metric, s wsguard.Stats) {
 	}
 	count(handshakes, s.HandshakesAccepted, "accepted")
 	for code, n := range s.Closes {
-		count(closes, n, code)
+		count(closes, n.Peer, code, "peer")
+		count(closes, n.Server, code, "server")
+		count(closes, n.Network, code, "network")
 	}
-	count(messages, s.MessagesIn, "in")
-	count(messages, s.MessagesOut, "out")
-	count(bytes, s.BytesIn, "in")
-	count(bytes, s.BytesOut, "out")
+	for direction, t := range map[string]wsguard.TrafficStats{"in": s.In, "out": s.Out} {
+		for kind, n := range map[string]wsguard.MessageStats{"text": t.Text, "binary": t.Binary} {
+			count(messages, n.Accepted, direction, kind, "accepted")
+			count(messages, n.Refused, direction, kind, "refused")
+		}
+		count(bytes, t.Bytes, direction)
+	}
 	for signal, active := range s.Anomalies {
 		n := int64(0)
 		if active {

@@ -70,7 +70,7 @@ func TestSeriesAreBounded(t *testing.T) {
 		_ = c.Close(websocket.StatusCode(4000+i), "")
 	}
 	n, text := series(t, registry)
-	if n > 40 || strings.Contains(text, ".example") || strings.Contains(text, "10.0.") {
+	if n > 64 || strings.Contains(text, ".example") || strings.Contains(text, "10.0.") {
 		t.Errorf("%d series: %s", n, text)
 	}
 	if got := o.Stats().Refusals["origin_not_allowed"].Handshakes; got != 10_000 {

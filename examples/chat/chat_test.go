@@ -67,7 +67,7 @@ func TestConversation(t *testing.T) {
 
 	var stats wsguard.Stats
 	c.getJSON("/stats", &stats)
-	if stats.HandshakesAccepted != 2 || stats.MessagesIn == 0 {
+	if stats.HandshakesAccepted != 2 || stats.In.Accepted() == 0 {
 		t.Errorf("stats %+v", stats)
 	}
 }
