@@ -39,6 +39,7 @@ func TestBrowser(t *testing.T) {
 
 	bob.eval(`document.querySelector('[data-attack=forged]').click()`)
 	bob.until(`document.getElementById('events').textContent.includes('token signature')`)
+	bob.until(`Number(document.getElementById('stat-messages').textContent) > 0`)
 
 	c.stop()
 	bob.until(`document.getElementById('events').textContent.includes('server shutting down')`)

@@ -13,7 +13,8 @@ async function pollStats() {
   state.stats = now;
   const sum = (s) => Object.values(s.refusals).reduce((n, r) => n + r.handshakes + r.violations, 0);
   $('stat-connections').textContent = now.connections;
-  $('stat-messages').textContent = now.messages_in + now.messages_out;
+  const messages = (way) => way.text.accepted + way.binary.accepted;
+  $('stat-messages').textContent = messages(now.in) + messages(now.out);
   $('stat-refused').textContent = sum(now);
   for (const [reason, r] of before ? Object.entries(now.refusals) : []) {
     const more = r.handshakes - (before.refusals[reason]?.handshakes ?? 0);
