@@ -287,7 +287,7 @@ func TestObserverByMany(t *testing.T) {
 		}
 		wg.Wait()
 		s := o.Stats()
-		if s.Connections != 0 || s.HandshakesAccepted != 800 || s.Closes["1000"] != (CloseStats{Peer: 800}) || s.In.Accepted() != 800 || s.Refusals["message_rate"].Violations != 800 {
+		if s.Connections != 0 || s.HandshakesAccepted != 800 || s.Closes["1000"] != (CloseStats{Network: 800}) || s.In.Accepted() != 800 || s.Refusals["message_rate"].Violations != 800 {
 			t.Errorf("got %+v", s)
 		}
 		<-time.After(time.Hour)

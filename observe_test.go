@@ -59,10 +59,28 @@ func ExampleObserver_Stats() {
 	//   "handshakes_accepted": 0,
 	//   "refusals": {},
 	//   "closes": {},
-	//   "messages_in": 0,
-	//   "messages_out": 0,
-	//   "bytes_in": 0,
-	//   "bytes_out": 0,
+	//   "in": {
+	//     "text": {
+	//       "accepted": 0,
+	//       "refused": 0
+	//     },
+	//     "binary": {
+	//       "accepted": 0,
+	//       "refused": 0
+	//     },
+	//     "bytes": 0
+	//   },
+	//   "out": {
+	//     "text": {
+	//       "accepted": 0,
+	//       "refused": 0
+	//     },
+	//     "binary": {
+	//       "accepted": 0,
+	//       "refused": 0
+	//     },
+	//     "bytes": 0
+	//   },
 	//   "anomalies": {
 	//     "closes": false,
 	//     "handshakes": false,

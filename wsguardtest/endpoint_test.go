@@ -80,6 +80,7 @@ type endpoint struct {
 	log      record
 	tls      bool
 	claims   wsguardtest.Claims
+	patience time.Duration // 0 is the kit's
 }
 
 type safeguard = func(http.Handler) http.Handler
