@@ -63,6 +63,7 @@ type plan struct {
 	handshakes int           // the same
 	storm      int           // messages of one client in a storm
 	profiles   string        // a directory for profiles of contenders; "" is none
+	users      int           // with a connection each, in memory
 	idlers     int           // connections in memory
 	settle     time.Duration // until they are watched: their first pings are to be out
 	watch      time.Duration // for how long
@@ -74,9 +75,9 @@ type plan struct {
 // Many short rounds say more than a few long ones while others use the machine.
 var (
 	wholePlan = plan{rounds: 5, idleRounds: 3, messages: 20_000, handshakes: 1_000, storm: 50,
-		idlers: idlers, settle: 35 * time.Second, watch: 30 * time.Second, conns: []int{1_000, 5_000, 18_000}, benchtime: "100ms"}
+		users: 10_000, idlers: idlers, settle: 35 * time.Second, watch: 30 * time.Second, conns: []int{1_000, 5_000, 18_000}, benchtime: "100ms"}
 	quickPlan = plan{rounds: 2, idleRounds: 1, messages: 4_000, handshakes: 100, storm: 5,
-		idlers: fewIdlers, settle: 0, watch: time.Second, conns: []int{500}, benchtime: "10ms"}
+		users: 1_000, idlers: fewIdlers, settle: 0, watch: time.Second, conns: []int{500}, benchtime: "10ms"}
 )
 
 func (p *plan) progress(format string, args ...any) { fmt.Fprintf(p.log, format+"\n", args...) }
